@@ -1,0 +1,107 @@
+//! Compressed request bodies, with a bound on what they may grow to.
+
+use std::io::Read;
+use std::str::FromStr;
+
+use bytes::Bytes;
+
+/// A `Content-Encoding` (or `grpc-encoding`) that receivers understand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Sent as it is.
+    Identity,
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+}
+
+impl FromStr for Compression {
+    type Err = DecompressError;
+
+    fn from_str(name: &str) -> Result<Self, DecompressError> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "" | "identity" => Ok(Self::Identity),
+            "gzip" | "x-gzip" => Ok(Self::Gzip),
+            "zstd" => Ok(Self::Zstd),
+            _ => Err(DecompressError::Unsupported(name.to_owned())),
+        }
+    }
+}
+
+/// Why a body cannot be decompressed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecompressError {
+    /// An encoding that receivers do not understand.
+    #[error("unsupported content encoding {0:?}; expected gzip, zstd or identity")]
+    Unsupported(String),
+    /// More decompressed bytes than allowed.
+    #[error("body grows past the limit of {limit} bytes when decompressed; send smaller batches")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The bytes are not of this encoding, or cut short.
+    #[error("malformed {encoding} body: {message}")]
+    Malformed {
+        /// The encoding's name.
+        encoding: &'static str,
+        /// What the decoder says.
+        message: String,
+    },
+}
+
+/// The body without its compression, at most `limit` bytes.
+///
+/// # Errors
+///
+/// Malformed or truncated input, or more than `limit` bytes: the output is never held past the
+/// limit, whatever the body claims.
+pub fn decompress(
+    compression: Compression,
+    body: Bytes,
+    limit: usize,
+) -> Result<Bytes, DecompressError> {
+    match compression {
+        Compression::Identity if body.len() > limit => Err(DecompressError::TooLarge { limit }),
+        Compression::Identity => Ok(body),
+        Compression::Gzip => read_bounded(
+            "gzip",
+            flate2::read::MultiGzDecoder::new(body.as_ref()),
+            body.len(),
+            limit,
+        ),
+        Compression::Zstd => {
+            let malformed = |err: std::io::Error| DecompressError::Malformed {
+                encoding: "zstd",
+                message: err.to_string(),
+            };
+            let mut decoder =
+                zstd::stream::read::Decoder::with_buffer(body.as_ref()).map_err(malformed)?;
+            // A frame may ask for a window of 2 GiB; senders use far less than 8 MiB (2^23).
+            decoder.window_log_max(23).map_err(malformed)?;
+            read_bounded("zstd", decoder, body.len(), limit)
+        }
+    }
+}
+
+fn read_bounded(
+    encoding: &'static str,
+    reader: impl Read,
+    compressed_len: usize,
+    limit: usize,
+) -> Result<Bytes, DecompressError> {
+    let mut out = Vec::with_capacity(compressed_len.saturating_mul(4).min(limit));
+    // One byte more than allowed tells "exactly at the limit" from "past it".
+    reader
+        .take(limit as u64 + 1)
+        .read_to_end(&mut out)
+        .map_err(|err| DecompressError::Malformed {
+            encoding,
+            message: err.to_string(),
+        })?;
+    if out.len() > limit {
+        return Err(DecompressError::TooLarge { limit });
+    }
+    Ok(out.into())
+}
