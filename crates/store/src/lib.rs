@@ -1,1 +1,27 @@
-//! placeholder
+//! Everything durable: the ingest log, heads, splits, the catalog, and the queries over them.
+//!
+//! One path for three signals: a request is appended to the *ingest log* (fsynced), applied to a
+//! *head* (in memory, searchable at once), sealed into a *split* (an immutable object), and
+//! published in the *catalog* together with the checkpoint that says how far the log is covered.
+//! [`Store`] ties these together; the modules below are listed in the order data passes them.
+//!
+//! What must hold: an acknowledged request survives `kill -9` and power loss; a query sees it
+//! from the acknowledgement on, exactly once; replaying the log changes no answer.
+
+pub mod config;
+pub mod database;
+pub mod error;
+pub mod ingest;
+pub mod search;
+
+mod engine;
+
+pub use config::{HeadConfig, LogConfig, QueryConfig, Retention, StoreConfig};
+pub use database::{Database, DatabaseKind, Migration};
+pub use engine::{ShutdownReport, Store};
+pub use error::{IngestError, Position, QueryError, StoreError};
+pub use ingest::{IngestOutcome, IngestRequest, Readiness, RejectedCount};
+pub use search::{
+    FoundRecord, HistogramBucket, HistogramPage, HistogramStep, LogHistogram, LogPage, LogSearch,
+    Order, SearchStats, SqlLimits, TracePage,
+};

@@ -1,0 +1,143 @@
+//! What a store is told at start: where data lies, how much it may use, how long it is kept.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use model::Signal;
+
+/// The settings of one [`crate::Store`].
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The data directory; made when absent. One process at a time holds its lock.
+    pub data_dir: PathBuf,
+    /// The catalog's database: `postgres://…`; `None` is SQLite in the data directory.
+    pub database_url: Option<String>,
+    /// Memory for requests in flight and heads together, bytes. At the limit requests are
+    /// answered with [`crate::IngestError::Full`].
+    pub memory_bytes: usize,
+    /// The ingest log.
+    pub log: LogConfig,
+    /// When heads are sealed.
+    pub head: HeadConfig,
+    /// How long telemetry is kept.
+    pub retention: Retention,
+    /// Bounds of queries.
+    pub query: QueryConfig,
+}
+
+/// Settings of the ingest log's segments.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// A segment is closed when it has grown past this, bytes.
+    pub segment_bytes: u64,
+    /// All segments together, bytes: at half of it the oldest head is sealed so that the log can
+    /// be cut, at the whole of it requests are answered with [`crate::IngestError::Full`].
+    pub max_bytes: u64,
+}
+
+/// When a head is sealed into a split.
+#[derive(Debug, Clone)]
+pub struct HeadConfig {
+    /// Rows of one row group; a full one is encoded at once.
+    pub row_group_rows: usize,
+    /// A head of logs or spans with this many rows is sealed.
+    pub split_rows: usize,
+    /// A head that holds this many bytes is sealed.
+    pub split_bytes: usize,
+    /// A head whose oldest row was received longer ago than this is sealed.
+    pub max_age: Duration,
+}
+
+/// How long telemetry is kept, by signal, and how long deleted splits outlive their entry.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    /// Logs.
+    pub logs: Duration,
+    /// Spans.
+    pub spans: Duration,
+    /// Metrics.
+    pub metrics: Duration,
+    /// How long a deleted split's object is kept for queries that still read it; longer than
+    /// [`QueryConfig::timeout`].
+    pub grace: Duration,
+}
+
+/// Bounds of every query.
+#[derive(Debug, Clone)]
+pub struct QueryConfig {
+    /// The longest a query may run.
+    pub timeout: Duration,
+    /// Memory of one query, bytes.
+    pub memory_bytes: usize,
+    /// Memory for cached footers, page indexes and index dictionaries, bytes.
+    pub cache_bytes: usize,
+}
+
+impl StoreConfig {
+    /// The defaults of design and documentation, for `data_dir`.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            database_url: None,
+            memory_bytes: 384 << 20,
+            log: LogConfig::default(),
+            head: HeadConfig::default(),
+            retention: Retention::default(),
+            query: QueryConfig::default(),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            max_bytes: 2 << 30,
+        }
+    }
+}
+
+impl Default for HeadConfig {
+    fn default() -> Self {
+        Self {
+            row_group_rows: 65_536,
+            split_rows: 8 * 65_536,
+            split_bytes: 128 << 20,
+            max_age: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            logs: 30 * DAY,
+            spans: 30 * DAY,
+            metrics: 400 * DAY,
+            grace: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+impl Retention {
+    /// How long `signal` is kept.
+    pub fn of(&self, signal: Signal) -> Duration {
+        match signal {
+            Signal::Logs => self.logs,
+            Signal::Spans => self.spans,
+            Signal::Metrics => self.metrics,
+        }
+    }
+}
+
+impl Default for QueryConfig {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(60),
+            memory_bytes: 512 << 20,
+            cache_bytes: 64 << 20,
+        }
+    }
+}
