@@ -1,1 +1,30 @@
-//! placeholder
+//! PromQL: a parser that knows where everything stands, and an evaluator over any source of series.
+//!
+//! Nothing here does I/O, reads a clock or starts a task. [`parse()`] turns text into an [`Expr`]
+//! whose nodes carry the bytes they were written in; [`instant()`] and [`range()`] evaluate it over a
+//! [`SeriesSource`], which the store implements and [`memory::MemorySource`] implements for tests.
+//!
+//! The language is Prometheus 3's. What the evaluator does not know yet is
+//! [`EvalError::Unsupported`] with its name and place, never a wrong value.
+
+pub mod ast;
+mod error;
+pub mod eval;
+pub mod functions;
+pub mod matching;
+pub mod memory;
+mod parser;
+mod source;
+mod span;
+mod value;
+
+pub use ast::Expr;
+pub use error::ParseError;
+pub use eval::{CancelFlag, ErrorKind, EvalError, EvalOptions, Limits, instant, range};
+pub use parser::parse;
+pub use source::{Names, SelectLimits, SeriesSource, SourceError, Window};
+pub use span::Span;
+pub use value::{
+    Annotation, Annotations, FloatColumn, HistogramColumn, QueryResult, QueryValue, Series,
+    Severity, VectorSample,
+};

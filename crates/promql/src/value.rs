@@ -1,0 +1,229 @@
+//! What a query returns: scalars, strings, vectors, matrices, and the remarks made on the way.
+
+use std::fmt;
+use std::sync::Arc;
+
+use model::{Labels, NativeHistogram, SampleValue};
+
+use crate::span::Span;
+
+/// Plain samples as two columns of equal length, sorted by time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FloatColumn {
+    /// When, Unix ms, strictly ascending.
+    pub timestamps_ms: Vec<i64>,
+    /// The values; NaN bits matter, see [`model::metric::is_stale`].
+    pub values: Vec<f64>,
+}
+
+/// Native histogram samples as two columns of equal length, sorted by time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HistogramColumn {
+    /// When, Unix ms, strictly ascending.
+    pub timestamps_ms: Vec<i64>,
+    /// The histograms; one whose `sum` is the stale marker ends the series.
+    pub values: Vec<Arc<NativeHistogram>>,
+}
+
+/// A series and some of its samples.
+///
+/// A series may change between floats and histograms over time, but has one sample a millisecond.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Series {
+    /// The labels, metric name included.
+    pub labels: Labels,
+    /// Its plain samples.
+    pub floats: FloatColumn,
+    /// Its native histogram samples.
+    pub histograms: HistogramColumn,
+}
+
+impl Series {
+    /// How many samples of either kind.
+    pub fn sample_count(&self) -> usize {
+        self.floats.values.len() + self.histograms.values.len()
+    }
+
+    /// Samples of both kinds in order of time.
+    pub fn samples(&self) -> impl Iterator<Item = (i64, SampleValue)> + '_ {
+        let mut samples: Vec<(i64, SampleValue)> = self
+            .floats
+            .timestamps_ms
+            .iter()
+            .zip(&self.floats.values)
+            .map(|(time, value)| (*time, SampleValue::Float(*value)))
+            .chain(
+                self.histograms
+                    .timestamps_ms
+                    .iter()
+                    .zip(&self.histograms.values)
+                    .map(|(time, value)| {
+                        (
+                            *time,
+                            SampleValue::Histogram(Box::new(value.as_ref().clone())),
+                        )
+                    }),
+            )
+            .collect();
+        samples.sort_by_key(|(time, _)| *time);
+        samples.into_iter()
+    }
+}
+
+/// One element of an instant vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorSample {
+    /// The labels; without a metric name after most functions.
+    pub labels: Labels,
+    /// When, Unix ms: the evaluation time.
+    pub timestamp_ms: i64,
+    /// The value.
+    pub value: SampleValue,
+}
+
+/// A query's value, by PromQL's four types.
+#[derive(Debug, Clone, PartialEq)]
+pub enum QueryValue {
+    /// A number without labels.
+    Scalar {
+        /// When, Unix ms.
+        timestamp_ms: i64,
+        /// The number.
+        value: f64,
+    },
+    /// A text.
+    String {
+        /// When, Unix ms.
+        timestamp_ms: i64,
+        /// The text.
+        value: String,
+    },
+    /// One sample per label set. The order is the evaluation's (`sort`, `topk`), label sets unique.
+    Vector(Vec<VectorSample>),
+    /// Several samples per label set, sorted by labels.
+    Matrix(Vec<Series>),
+}
+
+/// How much a remark matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// The result may not be what was meant.
+    Warning,
+    /// Worth knowing; the result stands.
+    Info,
+}
+
+/// A remark about a query that did not fail.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Annotation {
+    /// How much it matters.
+    pub severity: Severity,
+    /// What was noticed, lowercase, in Prometheus' words.
+    pub message: String,
+    /// The expression it is about: its first and last byte offsets.
+    pub at: (usize, usize),
+}
+
+impl Annotation {
+    /// The remark as Prometheus' API prints it: `PromQL warning: … (1:15)`.
+    pub fn render(&self, query: &str) -> String {
+        let (line, column) = Span::new(self.at.0, self.at.1).line_column(query);
+        let kind = match self.severity {
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        };
+        format!("PromQL {kind}: {} ({line}:{column})", self.message)
+    }
+}
+
+/// The remarks made while evaluating, each once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Annotations(Vec<Annotation>);
+
+impl Annotations {
+    /// Adds a warning about the expression at `span`, unless it was made before.
+    pub fn warn(&mut self, span: Span, message: impl Into<String>) {
+        self.add(Severity::Warning, span, message.into());
+    }
+
+    /// Adds an info about the expression at `span`, unless it was made before.
+    pub fn info(&mut self, span: Span, message: impl Into<String>) {
+        self.add(Severity::Info, span, message.into());
+    }
+
+    fn add(&mut self, severity: Severity, span: Span, message: String) {
+        let annotation = Annotation {
+            severity,
+            message,
+            at: (span.start, span.end),
+        };
+        if !self.0.contains(&annotation) {
+            self.0.push(annotation);
+        }
+    }
+
+    /// All remarks in the order they were made.
+    pub fn iter(&self) -> impl Iterator<Item = &Annotation> {
+        self.0.iter()
+    }
+
+    /// Whether nothing was remarked.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The API's `warnings` array for the query text.
+    pub fn warnings(&self, query: &str) -> Vec<String> {
+        self.rendered(Severity::Warning, query)
+    }
+
+    /// The API's `infos` array for the query text.
+    pub fn infos(&self, query: &str) -> Vec<String> {
+        self.rendered(Severity::Info, query)
+    }
+
+    fn rendered(&self, severity: Severity, query: &str) -> Vec<String> {
+        self.0
+            .iter()
+            .filter(|annotation| annotation.severity == severity)
+            .map(|annotation| annotation.render(query))
+            .collect()
+    }
+}
+
+/// A query's value with the remarks made on the way and what it cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryResult {
+    /// The value.
+    pub value: QueryValue,
+    /// Warnings and infos.
+    pub annotations: Annotations,
+    /// Samples loaded from the source.
+    pub samples_read: usize,
+    /// Series loaded from the source, counted per selector.
+    pub series_read: usize,
+}
+
+impl fmt::Display for QueryValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scalar { value, .. } => write!(f, "{value}"),
+            Self::String { value, .. } => write!(f, "{value:?}"),
+            Self::Vector(samples) => {
+                for sample in samples {
+                    writeln!(f, "{} => {:?}", sample.labels, sample.value)?;
+                }
+                Ok(())
+            }
+            Self::Matrix(series) => {
+                for one in series {
+                    writeln!(f, "{} =>", one.labels)?;
+                    for (time, value) in one.samples() {
+                        writeln!(f, "  {value:?} @[{time}]")?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
