@@ -1,1 +1,15 @@
-//! placeholder
+//! Query languages over logs and spans: text in, DataFusion plans and results out.
+//!
+//! In reading order: the logical tables ([`schema`]) and how values become text ([`text`]); words
+//! ([`words`]), the functions on text ([`functions`]) and what a filter asks of an index
+//! ([`lookup`]).
+//!
+//! Nothing here does I/O or reads a clock: `store` executes the plans, the APIs print the results,
+//! and relative times take `now` as an argument.
+
+pub mod functions;
+pub mod lookup;
+pub mod schema;
+pub mod text;
+pub mod units;
+pub mod words;
