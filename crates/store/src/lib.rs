@@ -11,6 +11,7 @@
 pub mod config;
 pub mod database;
 pub mod error;
+pub mod head;
 pub mod ingest;
 pub mod search;
 
