@@ -105,3 +105,65 @@ fn read_bounded(
     }
     Ok(out.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(body: &[u8]) -> Bytes {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    fn zstd(body: &[u8]) -> Bytes {
+        zstd::encode_all(body, 1).unwrap().into()
+    }
+
+    #[test]
+    fn the_limit_is_on_decompressed_bytes() {
+        let body = vec![0_u8; 1_000_000];
+        for (compression, packed) in [
+            (Compression::Gzip, gzip(&body)),
+            (Compression::Zstd, zstd(&body)),
+        ] {
+            let whole = decompress(compression, packed.clone(), body.len()).unwrap();
+            assert_eq!(whole, body);
+            assert_eq!(
+                decompress(compression, packed, body.len() - 1),
+                Err(DecompressError::TooLarge {
+                    limit: body.len() - 1
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn damaged_and_truncated_bodies_are_errors() {
+        for (compression, packed) in [
+            (Compression::Gzip, gzip(b"telemetry")),
+            (Compression::Zstd, zstd(b"telemetry")),
+        ] {
+            let cut = packed.slice(..packed.len() - 5);
+            let garbage = Bytes::from_static(b"not compressed at all");
+            for body in [cut, garbage] {
+                let result = decompress(compression, body, 1_000);
+                assert!(
+                    matches!(result, Err(DecompressError::Malformed { .. })),
+                    "{result:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_encodings_name_the_known_ones() {
+        let err = "br".parse::<Compression>().unwrap_err();
+        assert_eq!(
+            err.to_string(),
+            r#"unsupported content encoding "br"; expected gzip, zstd or identity"#
+        );
+    }
+}

@@ -4,10 +4,23 @@
 //! span without identifiers, a time past 2262) is listed in `rejected` with its ordinal, and the
 //! rest of the body is good.
 
-use model::metric::{MetricMetadata, SeriesSample};
-use model::{Encoding, LogRecord, Span};
+mod json;
+mod logs;
+mod metrics;
+mod names;
+mod native;
+mod spans;
+mod value;
+mod weigh;
 
-use crate::admission::Rejected;
+use model::metric::{MetricMetadata, SeriesSample};
+use model::{Encoding, LogRecord, Seq, Span};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+
+use crate::admission::{RejectReason, Rejected};
 
 /// Why a body is no export request. The messages are safe to show to the sender.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,12 +43,36 @@ pub enum DecodeError {
     TooManyItems {
         /// Items in the body.
         count: usize,
-        /// [`model::Seq::MAX_ITEMS`].
+        /// How many are accepted.
+        limit: usize,
+    },
+    /// The messages of the request would take more memory than one request may.
+    #[error("the request grows past {limit} bytes when decoded; send smaller batches")]
+    TooHeavy {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The samples of the request would carry more labels than memory should hold.
+    #[error("the request's samples have more than {limit} labels in all; send smaller batches")]
+    TooManyLabels {
+        /// How many are accepted.
         limit: usize,
     },
     /// The encoding does not exist for this signal.
     #[error("{0:?} cannot encode this signal")]
     Encoding(Encoding),
+}
+
+impl DecodeError {
+    pub(crate) fn json(err: &serde_json::Error) -> Self {
+        let text = err.to_string();
+        let position = format!(" at line {} column {}", err.line(), err.column());
+        Self::Json {
+            line: err.line(),
+            column: err.column(),
+            message: text.strip_suffix(&position).unwrap_or(&text).to_owned(),
+        }
+    }
 }
 
 /// The items of one body.
@@ -72,8 +109,13 @@ pub fn decode_logs(
     body: &[u8],
     received_at: i64,
 ) -> Result<Decoded<LogRecord>, DecodeError> {
-    let _ = (body, received_at);
-    Err(DecodeError::Encoding(encoding))
+    let request = match encoding {
+        Encoding::OtlpProtobuf => protobuf::<ExportLogsServiceRequest>(body, &weigh::LOGS)?,
+        Encoding::OtlpJson => json::logs(body)?,
+        Encoding::DerivedSamples => return Err(DecodeError::Encoding(encoding)),
+    };
+    check_count(logs::count(&request))?;
+    Ok(logs::decode(request, received_at))
 }
 
 /// The spans of an `ExportTraceServiceRequest`. A span without a start gets `received_at`
@@ -87,8 +129,13 @@ pub fn decode_spans(
     body: &[u8],
     received_at: i64,
 ) -> Result<Decoded<Span>, DecodeError> {
-    let _ = (body, received_at);
-    Err(DecodeError::Encoding(encoding))
+    let request = match encoding {
+        Encoding::OtlpProtobuf => protobuf::<ExportTraceServiceRequest>(body, &weigh::SPANS)?,
+        Encoding::OtlpJson => json::spans(body)?,
+        Encoding::DerivedSamples => return Err(DecodeError::Encoding(encoding)),
+    };
+    check_count(spans::count(&request))?;
+    Ok(spans::decode(request, received_at))
 }
 
 /// The samples of an `ExportMetricsServiceRequest`, or of derived samples
@@ -96,12 +143,57 @@ pub fn decode_spans(
 ///
 /// # Errors
 ///
-/// As [`decode_logs`].
+/// As [`decode_logs`]; also when the samples' labels are too many in all.
 pub fn decode_metrics(
     encoding: Encoding,
     body: &[u8],
     received_at: i64,
 ) -> Result<MetricBatch, DecodeError> {
-    let _ = (body, received_at);
-    Err(DecodeError::Encoding(encoding))
+    let request = match encoding {
+        Encoding::OtlpProtobuf => protobuf::<ExportMetricsServiceRequest>(body, &weigh::METRICS)?,
+        Encoding::OtlpJson => json::metrics(body)?,
+        Encoding::DerivedSamples => return derived(body),
+    };
+    check_count(metrics::count(&request))?;
+    metrics::decode(request, received_at)
+}
+
+/// `spans` as OTLP's `TracesData` in protobuf. Empty messages are written too.
+pub fn encode_spans(spans: &[Span]) -> Vec<u8> {
+    spans::encode(spans).encode_to_vec()
+}
+
+fn derived(body: &[u8]) -> Result<MetricBatch, DecodeError> {
+    let samples = crate::derived::decode(body)?;
+    Ok(MetricBatch {
+        points: samples.len() as u32,
+        samples: (0..).zip(samples).collect(),
+        ..MetricBatch::default()
+    })
+}
+
+/// Decodes after weighing, so that a small body of empty messages cannot fill the memory.
+fn protobuf<M: Message + Default>(body: &[u8], schema: &weigh::Schema) -> Result<M, DecodeError> {
+    weigh::check(body, schema)?;
+    M::decode(body).map_err(|err| DecodeError::Protobuf(err.to_string()))
+}
+
+fn check_count(count: usize) -> Result<(), DecodeError> {
+    if count > Seq::MAX_ITEMS {
+        return Err(DecodeError::TooManyItems {
+            count,
+            limit: Seq::MAX_ITEMS,
+        });
+    }
+    Ok(())
+}
+
+/// OTLP's unsigned time as the model's, Unix ns.
+fn nanos(wire: u64) -> Result<i64, RejectReason> {
+    i64::try_from(wire).map_err(|_| RejectReason::TimeOutOfRange)
+}
+
+/// The model's time as OTLP's; decoding never yields a negative one.
+fn unsigned_nanos(nanos: i64) -> u64 {
+    u64::try_from(nanos).unwrap_or(0)
 }
