@@ -1,0 +1,9 @@
+//! The task API as its users see it: the real binary on a free port, its telemetry received by
+//! a real OTLP server.
+
+mod process;
+mod receiver;
+
+mod faults;
+mod tasks;
+mod telemetry;
