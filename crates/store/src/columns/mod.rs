@@ -1,0 +1,64 @@
+//! Rows as columns: log records and spans ↔ the Arrow columns of a split.
+//!
+//! [`encode`] turns rows into one record batch of the *physical* schema: fixed columns, promoted
+//! attribute columns ([`layout`]) and three overflow columns in typed JSON ([`typed_json`]) for
+//! what has no column. [`decode`] is its inverse: every field of the model survives. Attributes
+//! come back sorted by key (their order means nothing in OpenTelemetry); entries of a repeated key
+//! keep their order among themselves.
+//!
+//! A head's open rows ([`OpenRows`]), its row groups and the splits all hold these columns.
+
+pub mod layout;
+pub mod typed_json;
+
+#[cfg(test)]
+pub(crate) mod arbitrary;
+mod attributes;
+mod encode;
+mod logs;
+mod open_rows;
+mod read;
+mod spans;
+
+pub use encode::{Row, decode, encode, promote};
+pub use layout::{ColumnType, Family, MAX_PROMOTED, Promotion, Promotions};
+pub use open_rows::{OpenChunk, OpenRows, RowsInMemory};
+
+/// Names of the physical columns that differ from the logical tables' (`query::schema`).
+pub(crate) mod names {
+    /// The instrumentation library's name.
+    pub(crate) const SCOPE_NAME: &str = "scope.name";
+    /// The instrumentation library's version.
+    pub(crate) const SCOPE_VERSION: &str = "scope.version";
+    /// How many attributes of the record or span the sender dropped.
+    pub(crate) const DROPPED_ATTRIBUTES: &str = "dropped_attributes_count";
+    /// How many events of the span the sender dropped.
+    pub(crate) const DROPPED_EVENTS: &str = "dropped_events_count";
+    /// How many links of the span the sender dropped.
+    pub(crate) const DROPPED_LINKS: &str = "dropped_links_count";
+    /// Attributes without a column, and a log body that is no string: `{"attributes":[…],"body":…}`.
+    pub(crate) const OVERFLOW: &str = "overflow";
+    /// `{"attributes":[…],"droppedAttributesCount":…,"schemaUrl":…}` of the resource.
+    pub(crate) const RESOURCE_OVERFLOW: &str = "resource_overflow";
+    /// The same of the scope.
+    pub(crate) const SCOPE_OVERFLOW: &str = "scope_overflow";
+}
+
+/// Columns that are not what this module writes, or rows it cannot write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {message}")]
+pub struct ColumnsError {
+    /// The physical column.
+    pub column: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl ColumnsError {
+    pub(crate) fn new(column: &str, message: impl ToString) -> Self {
+        Self {
+            column: column.to_owned(),
+            message: message.to_string(),
+        }
+    }
+}
