@@ -2,14 +2,21 @@
 //!
 //! In reading order: the logical tables ([`schema`]) and how values become text ([`text`]); words
 //! ([`words`]), the functions on text ([`functions`]) and what a filter asks of an index
-//! ([`lookup`]).
+//! ([`lookup`]); then the languages: the search syntax ([`search`]) and its plans ([`plans`]), SQL
+//! over attributes ([`sql`]) and LogQL ([`logql`]).
 //!
 //! Nothing here does I/O or reads a clock: `store` executes the plans, the APIs print the results,
 //! and relative times take `now` as an argument.
 
+pub mod error;
 pub mod functions;
 pub mod lookup;
+pub mod plans;
 pub mod schema;
+pub mod search;
+pub mod severity;
 pub mod text;
 pub mod units;
 pub mod words;
+
+pub use error::{Span, SyntaxError};

@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Expr;
 
 /// The row's time: a log record's timestamp, a span's start.
 pub const TIMESTAMP: &str = "timestamp";
@@ -144,6 +146,15 @@ impl Keys {
         };
     }
 
+    /// The keys of every virtual column that an expression references.
+    pub fn of(expr: &Expr) -> Self {
+        let mut keys = Self::default();
+        for column in expr.column_refs() {
+            keys.add_column(&column.name);
+        }
+        keys
+    }
+
     /// Adds every key of `other`.
     pub fn extend(&mut self, other: Keys) {
         self.attributes.extend(other.attributes);
@@ -182,6 +193,12 @@ pub fn resource_column(key: &str) -> String {
 /// The type of every time column: nanoseconds, UTC.
 pub fn timestamp_type() -> DataType {
     DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))
+}
+
+/// An instant as a constant to compare time columns with.
+pub fn instant(nanos: i64) -> Expr {
+    let value = ScalarValue::TimestampNanosecond(Some(nanos), Some("UTC".into()));
+    Expr::Literal(value, None)
 }
 
 /// The fields of one element of [`EVENTS`].

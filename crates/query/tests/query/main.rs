@@ -1,0 +1,6 @@
+//! The query languages, run over small tables in memory.
+
+mod plans;
+mod search;
+mod search_syntax;
+mod table;
