@@ -19,6 +19,7 @@ pub mod snapshot;
 pub mod source;
 pub mod state;
 pub mod state_store;
+pub mod template;
 
 pub use clock::{Clock, SystemClock};
 pub use config_error::{ConfigError, ConfigErrors};

@@ -1,0 +1,4 @@
+//! What alerting promises, seen from outside the crate.
+
+mod conformance;
+mod templates;
