@@ -1,2 +1,2 @@
-//! placeholder
+//! `cargo xtask`: the workspace's chores.
 fn main() {}

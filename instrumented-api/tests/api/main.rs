@@ -5,5 +5,6 @@ mod process;
 mod receiver;
 
 mod faults;
+mod replication;
 mod tasks;
 mod telemetry;
