@@ -13,8 +13,10 @@ pub mod config;
 pub mod database;
 pub mod error;
 pub mod head;
+pub mod index;
 pub mod ingest;
 pub mod search;
+pub mod split;
 
 mod engine;
 

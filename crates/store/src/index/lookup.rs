@@ -1,0 +1,330 @@
+//! From what a filter asks to the blocks that may answer.
+
+use query::lookup::Lookup;
+use query::schema;
+use query::words;
+
+use super::segment::{BlockIndex, IndexError};
+use super::terms::BlockTerms;
+use super::{BlockSet, IndexField, marker, pair};
+
+/// Either form of an index.
+#[derive(Debug, Clone, Copy)]
+pub enum Terms<'a> {
+    /// A row group in memory.
+    Memory(&'a BlockTerms),
+    /// A split.
+    Split(&'a BlockIndex),
+}
+
+/// Where the index has the values of a logical column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Words,
+    Pairs,
+    Nowhere,
+}
+
+fn place_of(column: &str) -> Place {
+    match column {
+        schema::BODY | schema::STATUS_MESSAGE => Place::Words,
+        schema::SERVICE
+        | schema::SEVERITY_NUMBER
+        | schema::SEVERITY_TEXT
+        | schema::EVENT_NAME
+        | schema::NAME
+        | schema::KIND
+        | schema::STATUS_CODE => Place::Pairs,
+        other if schema::virtual_column(other).is_some() => Place::Pairs,
+        _ => Place::Nowhere,
+    }
+}
+
+/// Whether [`BlockLookup::values`] can answer for a logical column.
+pub(crate) fn knows_values(column: &str) -> bool {
+    place_of(column) == Place::Pairs
+}
+
+/// Asks an index for blocks.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockLookup<'a> {
+    terms: Terms<'a>,
+    blocks: usize,
+}
+
+impl<'a> BlockLookup<'a> {
+    /// Asks `terms`.
+    pub fn new(terms: Terms<'a>) -> Self {
+        let blocks = match terms {
+            Terms::Memory(terms) => terms.blocks(),
+            Terms::Split(index) => index.blocks(),
+        };
+        Self { terms, blocks }
+    }
+
+    /// The blocks that may hold rows for which `lookup` is true.
+    ///
+    /// # Errors
+    ///
+    /// The index is damaged.
+    pub fn blocks(&self, lookup: &Lookup) -> Result<BlockSet, IndexError> {
+        match lookup {
+            Lookup::Any => Ok(BlockSet::all(self.blocks)),
+            Lookup::All(parts) => {
+                let mut found = BlockSet::all(self.blocks);
+                for part in parts {
+                    found.intersect(&self.blocks(part)?);
+                    if found.is_empty() {
+                        break;
+                    }
+                }
+                Ok(found)
+            }
+            Lookup::OneOf(parts) => {
+                let mut found = BlockSet::none(self.blocks);
+                for part in parts {
+                    found.unite(&self.blocks(part)?);
+                }
+                Ok(found)
+            }
+            Lookup::Word { column, word } => match place_of(column) {
+                Place::Words => self.word(word),
+                Place::Pairs => self.values(column, &mut |value| {
+                    words::split(value).any(|candidate| words::equals(candidate, word))
+                }),
+                Place::Nowhere => Ok(BlockSet::all(self.blocks)),
+            },
+            Lookup::WordPrefix { column, prefix } => match place_of(column) {
+                Place::Words => self.word_prefix(prefix),
+                Place::Pairs => self.values(column, &mut |value| {
+                    words::split(value).any(|candidate| words::starts_with(candidate, prefix))
+                }),
+                Place::Nowhere => Ok(BlockSet::all(self.blocks)),
+            },
+            Lookup::Equals { column, value } => match place_of(column) {
+                Place::Words => self.all_words(value),
+                Place::Pairs => self.equals(column, value),
+                Place::Nowhere => Ok(BlockSet::all(self.blocks)),
+            },
+            Lookup::StartsWith { column, prefix } => match place_of(column) {
+                Place::Words => self.words_of_beginning(prefix),
+                Place::Pairs => self.values(column, &mut |value| value.starts_with(prefix)),
+                Place::Nowhere => Ok(BlockSet::all(self.blocks)),
+            },
+        }
+    }
+
+    fn word(&self, word: &str) -> Result<BlockSet, IndexError> {
+        let mut found = BlockSet::none(self.blocks);
+        self.add_term(IndexField::Words, words::indexed(word), &mut found)?;
+        Ok(found)
+    }
+
+    fn word_prefix(&self, prefix: &str) -> Result<BlockSet, IndexError> {
+        let mut found = BlockSet::none(self.blocks);
+        let prefix = words::indexed(prefix);
+        self.add_matching(IndexField::Words, prefix, &mut |_| true, &mut found)?;
+        Ok(found)
+    }
+
+    fn all_words(&self, text: &str) -> Result<BlockSet, IndexError> {
+        let mut found = BlockSet::all(self.blocks);
+        for word in words::lowercased(text) {
+            found.intersect(&self.word(&word)?);
+        }
+        Ok(found)
+    }
+
+    /// A text that begins with `beginning` has all of its words; the last may go on.
+    fn words_of_beginning(&self, beginning: &str) -> Result<BlockSet, IndexError> {
+        let mut found = BlockSet::all(self.blocks);
+        let mut all = words::lowercased(beginning);
+        let goes_on = beginning
+            .chars()
+            .next_back()
+            .is_some_and(words::is_word_character);
+        if goes_on && let Some(last) = all.pop() {
+            found.intersect(&self.word_prefix(&last)?);
+        }
+        for word in all {
+            found.intersect(&self.word(&word)?);
+        }
+        Ok(found)
+    }
+
+    fn equals(&self, column: &str, value: &str) -> Result<BlockSet, IndexError> {
+        let mut found = BlockSet::none(self.blocks);
+        self.add_term(IndexField::Pairs, &pair(column, value), &mut found)?;
+        self.add_term(IndexField::Pairs, &marker(column), &mut found)?;
+        Ok(found)
+    }
+
+    /// The blocks that may hold a value of `column` that `accept` accepts. Rows without a value
+    /// are not looked for.
+    ///
+    /// # Errors
+    ///
+    /// The index is damaged.
+    pub(crate) fn values(
+        &self,
+        column: &str,
+        accept: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<BlockSet, IndexError> {
+        let mut found = BlockSet::none(self.blocks);
+        let beginning = pair(column, "");
+        self.add_matching(
+            IndexField::Pairs,
+            &beginning,
+            &mut |term| accept(&term[beginning.len()..]),
+            &mut found,
+        )?;
+        self.add_term(IndexField::Pairs, &marker(column), &mut found)?;
+        Ok(found)
+    }
+
+    fn add_term(
+        &self,
+        field: IndexField,
+        term: &str,
+        into: &mut BlockSet,
+    ) -> Result<(), IndexError> {
+        match self.terms {
+            Terms::Split(index) => index.add_term(field, term, into).map(|_| ()),
+            Terms::Memory(terms) => {
+                let dictionary = terms.dictionary(field);
+                let index = dictionary.lower_bound(term);
+                if index < dictionary.len() && dictionary.term(index) == term {
+                    into.insert_mask(dictionary.mask(index));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn add_matching(
+        &self,
+        field: IndexField,
+        prefix: &str,
+        accept: &mut dyn FnMut(&str) -> bool,
+        into: &mut BlockSet,
+    ) -> Result<(), IndexError> {
+        match self.terms {
+            Terms::Split(index) => index.add_matching(field, prefix, accept, into),
+            Terms::Memory(terms) => {
+                let dictionary = terms.dictionary(field);
+                let first = dictionary.lower_bound(prefix);
+                for index in first..dictionary.len() {
+                    let term = dictionary.term(index);
+                    if !term.starts_with(prefix) {
+                        break;
+                    }
+                    if accept(term) {
+                        into.insert_mask(dictionary.mask(index));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::{TermsBuilder, build};
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use bytes::Bytes;
+    use std::sync::Arc;
+
+    const BLOCK: usize = super::super::BLOCK_ROWS;
+
+    /// A row group of three blocks: the body and attributes of each block's rows are constant.
+    fn terms() -> BlockTerms {
+        let rows = 2 * BLOCK + 5;
+        let per_block = |texts: [Option<&str>; 3]| -> ArrayRef {
+            let array: StringArray = (0..rows).map(|row| texts[row / BLOCK]).collect();
+            Arc::new(array)
+        };
+        let mut builder = TermsBuilder::new();
+        let bodies = [Some("Disk full on node-7"), Some("disk ok"), None];
+        builder.add_column("body", &per_block(bodies));
+        builder.add_column("attr.route", &per_block([Some("/a b"), None, Some("/c")]));
+        let unique: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
+        builder.add_column("attr.id", &unique);
+        let overflow = r#"{"attributes":[{"key":"list","value":{}}]}"#;
+        builder.add_column("overflow", &per_block([None, Some(overflow), None]));
+        builder.finish(3)
+    }
+
+    fn word(column: &str, word: &str) -> Lookup {
+        Lookup::Word {
+            column: column.into(),
+            word: word.into(),
+        }
+    }
+
+    fn equals(column: &str, value: &str) -> Lookup {
+        Lookup::Equals {
+            column: column.into(),
+            value: value.into(),
+        }
+    }
+
+    fn prefix(column: &str, prefix: &str) -> Lookup {
+        Lookup::WordPrefix {
+            column: column.into(),
+            prefix: prefix.into(),
+        }
+    }
+
+    fn starts(column: &str, prefix: &str) -> Lookup {
+        Lookup::StartsWith {
+            column: column.into(),
+            prefix: prefix.into(),
+        }
+    }
+
+    #[test]
+    fn both_forms_of_an_index_find_the_same_blocks() {
+        let memory = terms();
+        let bytes = Bytes::from(build(&[&memory]).unwrap());
+        let split = BlockIndex::open(bytes, 3).unwrap();
+        let cases: [(Lookup, &[usize]); 17] = [
+            (word("body", "disk"), &[0, 1]),
+            (word("body", "node"), &[0]),
+            (word("body", "nod"), &[]),
+            (prefix("body", "nod"), &[0]),
+            (equals("body", "disk full"), &[0]),
+            (starts("body", "disk o"), &[0, 1]),
+            (starts("body", "disk ok"), &[1]),
+            (equals("attr.route", "/a b"), &[0]),
+            (equals("attr.route", "/x"), &[]),
+            (word("attr.route", "c"), &[2]),
+            (starts("attr.route", "/"), &[0, 2]),
+            (equals("attr.absent", "1"), &[]),
+            // Too many values to be indexed.
+            (equals("attr.id", "7"), &[0, 1, 2]),
+            (equals("attr.list", "[]"), &[1]),
+            (word("body", "disk").and(equals("attr.route", "/a b")), &[0]),
+            (word("body", "ok").or(equals("attr.route", "/c")), &[1, 2]),
+            (Lookup::Any, &[0, 1, 2]),
+        ];
+        for (lookup, expected) in cases {
+            for terms in [Terms::Memory(&memory), Terms::Split(&split)] {
+                let found = BlockLookup::new(terms).blocks(&lookup).unwrap();
+                let found: Vec<usize> = (0..3).filter(|b| found.contains(*b)).collect();
+                assert_eq!(found, expected, "{lookup:?} in {terms:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn stacked_row_groups_keep_their_terms() {
+        let terms = terms();
+        let bytes = Bytes::from(build(&[&terms, &terms]).unwrap());
+        let split = BlockIndex::open(bytes.clone(), 6).unwrap();
+        assert_eq!(split.terms_of(0..3).unwrap(), terms);
+        assert_eq!(split.terms_of(3..6).unwrap(), terms);
+        assert!(BlockIndex::open(bytes, 5).is_err());
+    }
+}

@@ -1,0 +1,29 @@
+//! Splits: sealed Parquet files of logs or spans that carry their own block index.
+//!
+//! A [`RowGroup`] is up to [`MAX_ROW_GROUP_ROWS`] rows, sorted by stream and time, encoded as a
+//! Parquet file of one row group in memory, with the terms of its blocks. [`write`] copies row
+//! groups byte for byte into one file, stacks their blocks into one tantivy index behind them, and
+//! adds checksums of everything. [`Split`] opens such a file; [`verify`] checks it completely.
+//! Heads read their row groups through the same [`ParquetFile`] as splits.
+//!
+//! `docs/formats/split.md` describes the bytes. What must hold: a flipped bit anywhere is an error
+//! that names the file, never another answer.
+
+mod checksums;
+mod damage;
+mod format;
+mod head_rows;
+mod open;
+mod parquet_file;
+mod row_group;
+mod verify;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use open::Split;
+pub use parquet_file::{ParquetFile, SplitSource};
+pub use row_group::{MAX_ROW_GROUP_ROWS, RowGroup};
+pub use verify::{Verified, verify};
+pub use write::{WrittenSplit, write};

@@ -1,0 +1,310 @@
+//! One Parquet file of ours, open for reading: a head's row group in memory, or a split.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use datafusion::object_store::path::Path;
+use datafusion::object_store::{ObjectStore, ObjectStoreExt};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use model::TimeRange;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::bloom_filter::Sbbf;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::statistics::Statistics;
+use query::schema;
+
+use super::checksums::{Checksums, regions};
+use super::damage::{Damage, from_parquet};
+use crate::error::StoreError;
+use crate::index::{BLOCK_ROWS, BlockSet, blocks_of};
+
+/// Where a file's bytes are.
+#[derive(Debug, Clone)]
+pub enum SplitSource {
+    /// In memory, or mapped into it.
+    Memory(Bytes),
+    /// In an object store; ranges are fetched as they are needed.
+    Object {
+        /// The store.
+        store: Arc<dyn ObjectStore>,
+        /// The object.
+        path: Path,
+        /// Its size in bytes.
+        size: u64,
+    },
+}
+
+impl SplitSource {
+    /// The file's size in bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Object { size, .. } => *size,
+        }
+    }
+
+    /// The bytes of `range`, which must lie inside the file.
+    pub(super) async fn bytes(&self, file: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.fetch(range)
+            .await
+            .map_err(|err| from_parquet(file, err))
+    }
+
+    async fn fetch(&self, range: Range<u64>) -> Result<Bytes, ParquetError> {
+        if range.start > range.end || range.end > self.size() {
+            let damage = Damage::new(range.start, "a read goes past the end of the file");
+            return Err(ParquetError::External(Box::new(damage)));
+        }
+        match self {
+            Self::Memory(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
+            Self::Object { store, path, .. } => store
+                .get_range(path, range)
+                .await
+                .map_err(|err| ParquetError::External(Box::new(err))),
+        }
+    }
+}
+
+/// An open file: its footer and page index are in memory, its pages are read on demand and
+/// checked against their checksums.
+#[derive(Debug)]
+pub struct ParquetFile {
+    name: String,
+    source: SplitSource,
+    metadata: ArrowReaderMetadata,
+    /// Absent for files that never left memory.
+    checksums: Option<Checksums>,
+}
+
+impl ParquetFile {
+    pub(super) fn new(
+        name: String,
+        source: SplitSource,
+        metadata: ParquetMetaData,
+        checksums: Option<Checksums>,
+    ) -> Result<Self, StoreError> {
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), options)
+            .map_err(|err| from_parquet(&name, err))?;
+        Ok(Self {
+            name,
+            source,
+            metadata,
+            checksums,
+        })
+    }
+
+    /// The file's name in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file's size in bytes.
+    pub fn size(&self) -> u64 {
+        self.source.size()
+    }
+
+    /// The physical columns.
+    pub fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    pub(super) fn source(&self) -> &SplitSource {
+        &self.source
+    }
+
+    pub(super) fn parquet(&self) -> &Arc<ParquetMetaData> {
+        self.metadata.metadata()
+    }
+
+    /// Memory that the footer and page index take, bytes.
+    pub fn metadata_bytes(&self) -> usize {
+        self.parquet().memory_size()
+    }
+
+    /// How many row groups there are.
+    pub fn row_groups(&self) -> usize {
+        self.parquet().num_row_groups()
+    }
+
+    /// Rows in row group `group`.
+    pub fn rows(&self, group: usize) -> usize {
+        self.parquet().row_group(group).num_rows().max(0) as usize
+    }
+
+    /// The file's blocks that are those of row group `group`.
+    pub fn blocks(&self, group: usize) -> Range<usize> {
+        let first = (0..group).map(|before| blocks_of(self.rows(before))).sum();
+        first..first + blocks_of(self.rows(group))
+    }
+
+    fn leaf(&self, name: &str) -> Option<usize> {
+        let columns = self.metadata.parquet_schema().columns();
+        columns
+            .iter()
+            .position(|column| column.path().parts() == [name])
+    }
+
+    /// First and last timestamp in row group `group`, Unix ns.
+    ///
+    /// # Errors
+    ///
+    /// The footer does not say.
+    pub fn times(&self, group: usize) -> Result<(i64, i64), StoreError> {
+        let statistics = self
+            .leaf(schema::TIMESTAMP)
+            .and_then(|leaf| self.parquet().row_group(group).column(leaf).statistics());
+        match statistics {
+            Some(Statistics::Int64(times)) => {
+                times.min_opt().copied().zip(times.max_opt().copied())
+            }
+            _ => None,
+        }
+        .ok_or_else(|| {
+            Damage::new(0, format!("row group {group} has no time range")).in_file(&self.name)
+        })
+    }
+
+    /// The blocks of row group `group` that may have rows in `range`, counted from its first.
+    pub fn blocks_in(&self, group: usize, range: TimeRange) -> BlockSet {
+        let rows = self.rows(group);
+        let everything = BlockSet::all(blocks_of(rows));
+        let pages = self.leaf(schema::TIMESTAMP).and_then(|leaf| {
+            let times = self.parquet().column_index()?.get(group)?.get(leaf)?;
+            let locations = self.parquet().offset_index()?.get(group)?.get(leaf)?;
+            match times {
+                ColumnIndexMetaData::INT64(times) => Some((times, locations.page_locations())),
+                _ => None,
+            }
+        });
+        let Some((times, locations)) = pages else {
+            return everything;
+        };
+        let mut found = BlockSet::none(everything.len());
+        for (page, location) in locations.iter().enumerate() {
+            let first_row = location.first_row_index.max(0) as usize;
+            let end_row = locations
+                .get(page + 1)
+                .map_or(rows, |next| next.first_row_index.max(0) as usize);
+            let inside = match (times.min_value(page), times.max_value(page)) {
+                (Some(first), Some(last)) => range.overlaps_inclusive(*first, *last),
+                _ => true,
+            };
+            if inside && end_row > first_row {
+                for block in first_row / BLOCK_ROWS..=(end_row - 1) / BLOCK_ROWS {
+                    found.insert(block);
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether row group `group` may hold `id` in the identifier column `name`.
+    ///
+    /// # Errors
+    ///
+    /// The bloom filter is damaged or cannot be read.
+    pub async fn may_hold_id(
+        &self,
+        group: usize,
+        name: &str,
+        id: &[u8],
+    ) -> Result<bool, StoreError> {
+        let Some(leaf) = self.leaf(name) else {
+            return Ok(false);
+        };
+        let column = self.parquet().row_group(group).column(leaf);
+        let (Some(offset), Some(length)) =
+            (column.bloom_filter_offset(), column.bloom_filter_length())
+        else {
+            return Ok(true);
+        };
+        let range = offset as u64..offset as u64 + length as u64;
+        let bytes = self
+            .checked(range)
+            .await
+            .map_err(|err| from_parquet(&self.name, err))?;
+        let filter = Sbbf::from_bytes(&bytes).map_err(|err| from_parquet(&self.name, err))?;
+        Ok(filter.check(id))
+    }
+
+    /// Checks every page and bloom filter against its checksum.
+    pub(super) async fn check_regions(&self) -> Result<(), StoreError> {
+        let regions = regions(self.parquet()).map_err(|damage| damage.in_file(&self.name))?;
+        for region in regions {
+            self.checked(region)
+                .await
+                .map_err(|err| from_parquet(&self.name, err))?;
+        }
+        Ok(())
+    }
+
+    async fn checked(&self, range: Range<u64>) -> Result<Bytes, ParquetError> {
+        let offset = range.start;
+        let bytes = self.source.fetch(range).await?;
+        if let Some(checksums) = &self.checksums {
+            checksums
+                .check(offset, &bytes)
+                .map_err(|damage| ParquetError::External(Box::new(damage)))?;
+        }
+        Ok(bytes)
+    }
+
+    /// Reads the physical columns at the indices `columns` of row group `group`, in the file's
+    /// order, for the selected rows, in batches of at most `batch_rows` rows.
+    ///
+    /// # Errors
+    ///
+    /// Damage, or the source cannot be read; both also while the stream runs.
+    pub fn read(
+        self: &Arc<Self>,
+        group: usize,
+        columns: &[usize],
+        selection: Option<RowSelection>,
+        batch_rows: usize,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
+        let reader = PageReader(Arc::clone(self));
+        let mut builder =
+            ParquetRecordBatchStreamBuilder::new_with_metadata(reader, self.metadata.clone())
+                .with_row_groups(vec![group])
+                .with_projection(mask)
+                .with_batch_size(batch_rows);
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        let stream = builder
+            .build()
+            .map_err(|err| from_parquet(&self.name, err))?;
+        let name = self.name.clone();
+        Ok(stream
+            .map(move |batch| batch.map_err(|err| from_parquet(&name, err)))
+            .boxed())
+    }
+}
+
+/// Hands checked pages to the Parquet reader.
+struct PageReader(Arc<ParquetFile>);
+
+impl AsyncFileReader for PageReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        async move { self.0.checked(range).await }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        let metadata = Arc::clone(self.0.parquet());
+        async move { Ok(metadata) }.boxed()
+    }
+}

@@ -1,0 +1,235 @@
+//! Up to 65,536 rows, sorted and encoded as a Parquet file of one row group in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use model::{Resource, Seq};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+use parquet::file::properties::{
+    BloomFilterPosition, EnabledStatistics, WriterProperties, WriterPropertiesBuilder,
+};
+use parquet::schema::types::ColumnPath;
+use query::schema::{self, Table};
+
+use super::damage::encoding;
+use super::parquet_file::{ParquetFile, SplitSource};
+use crate::columns::typed_json::entries_to_json;
+use crate::columns::{ColumnsError, Promotions, Row, encode, names, promote};
+use crate::error::StoreError;
+use crate::index::{BLOCK_ROWS, BlockTerms, MAX_BLOCKS};
+
+/// The most rows a row group holds.
+pub const MAX_ROW_GROUP_ROWS: usize = BLOCK_ROWS * MAX_BLOCKS;
+
+/// A dearer level gains little on columns that are sorted and encoded already.
+const ZSTD_LEVEL: i32 = 3;
+
+/// One identifier in a hundred is looked for in a row group that does not hold it.
+const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+
+/// Rows that are sorted by stream (service, then resource), time and seq, encoded, with the terms
+/// of their blocks.
+#[derive(Debug)]
+pub struct RowGroup {
+    pub(super) table: Table,
+    pub(super) file: Arc<ParquetFile>,
+    pub(super) promotions: Promotions,
+    pub(super) terms: BlockTerms,
+}
+
+impl RowGroup {
+    /// Sorts and encodes rows. CPU-heavy.
+    ///
+    /// # Errors
+    ///
+    /// No rows, more than [`MAX_ROW_GROUP_ROWS`], or more text in one column than 2 GiB.
+    pub fn build<'a, R: Row>(
+        rows: impl IntoIterator<Item = &'a (Seq, R)>,
+    ) -> Result<Self, StoreError> {
+        let rows: Vec<&(Seq, R)> = rows.into_iter().collect();
+        let mut promotions = Promotions::new();
+        promote(rows.iter().copied(), &mut promotions);
+        Self::build_with(rows, promotions)
+    }
+
+    /// As [`RowGroup::build`], with these attributes promoted.
+    pub(super) fn build_with<R: Row>(
+        mut rows: Vec<&(Seq, R)>,
+        promotions: Promotions,
+    ) -> Result<Self, StoreError> {
+        if rows.is_empty() || rows.len() > MAX_ROW_GROUP_ROWS {
+            return Err(StoreError::Encoding {
+                action: "encode a row group",
+                message: format!("{} rows; expected 1 to {MAX_ROW_GROUP_ROWS}", rows.len()),
+            });
+        }
+        let streams = stream_ranks(&rows);
+        rows.sort_by_cached_key(|(seq, row)| {
+            (streams[&Arc::as_ptr(row.resource())], row.time(), *seq)
+        });
+        let batch = encode(&rows, &promotions).map_err(columns_error)?;
+        let terms = BlockTerms::of(&batch);
+        let file = Arc::new(encode_file(&batch)?);
+        Ok(Self {
+            table: R::TABLE,
+            file,
+            promotions,
+            terms,
+        })
+    }
+
+    /// The logical table of the rows.
+    pub fn table(&self) -> Table {
+        self.table
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.file.rows(0)
+    }
+
+    /// First and last timestamp, Unix ns.
+    ///
+    /// # Errors
+    ///
+    /// Never for a row group that [`RowGroup::build`] made.
+    pub fn times(&self) -> Result<(i64, i64), StoreError> {
+        self.file.times(0)
+    }
+
+    /// Memory it takes, bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.file.size() as usize + self.file.metadata_bytes() + self.terms.size_bytes()
+    }
+
+    /// The encoded rows.
+    pub fn file(&self) -> &Arc<ParquetFile> {
+        &self.file
+    }
+
+    /// The terms of its blocks.
+    pub fn terms(&self) -> &BlockTerms {
+        &self.terms
+    }
+}
+
+pub(super) fn columns_error(err: ColumnsError) -> StoreError {
+    StoreError::Encoding {
+        action: "encode rows",
+        message: err.to_string(),
+    }
+}
+
+/// The order of the streams that rows belong to, by the address of their shared resource. Equal
+/// resources have equal ranks, whether they are shared or not.
+fn stream_ranks<R: Row>(rows: &[&(Seq, R)]) -> HashMap<*const Resource, usize> {
+    let mut keys: HashMap<*const Resource, (String, String)> = HashMap::new();
+    for (_, row) in rows {
+        let resource = row.resource();
+        keys.entry(Arc::as_ptr(resource)).or_insert_with(|| {
+            let identity = format!(
+                "{}{}{}",
+                entries_to_json(resource.attributes.iter()),
+                resource.dropped_attributes_count,
+                resource.schema_url
+            );
+            (resource.service().to_owned(), identity)
+        });
+    }
+    let mut ordered: Vec<(String, String)> = keys.values().cloned().collect();
+    ordered.sort_unstable();
+    ordered.dedup();
+    let rank = |key: &(String, String)| ordered.partition_point(|other| other < key);
+    keys.iter()
+        .map(|(pointer, key)| (*pointer, rank(key)))
+        .collect()
+}
+
+fn encode_file(batch: &RecordBatch) -> Result<ParquetFile, StoreError> {
+    let action = "encode a row group";
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(batch))
+        // Parquet's own types say everything; Arrow's schema would only repeat them.
+        .with_skip_arrow_metadata(true);
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new_with_options(&mut bytes, batch.schema(), options)
+        .map_err(encoding(action))?;
+    writer.write(batch).map_err(encoding(action))?;
+    writer.close().map_err(encoding(action))?;
+    let bytes = Bytes::from(bytes);
+    let metadata = ParquetMetaDataReader::new()
+        .with_page_index_policy(PageIndexPolicy::Required)
+        .parse_and_finish(&bytes)
+        .map_err(encoding(action))?;
+    let name = "a row group in memory".to_owned();
+    ParquetFile::new(name, SplitSource::Memory(bytes), metadata, None)
+}
+
+/// What row groups and the null columns beside them are written with.
+pub(super) fn base_properties() -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_created_by("watchkeeper".to_owned())
+        .set_compression(Compression::ZSTD(
+            ZstdLevel::try_new(ZSTD_LEVEL).expect("3 is a level of zstd"),
+        ))
+        .set_data_page_row_count_limit(BLOCK_ROWS)
+        .set_write_batch_size(BLOCK_ROWS)
+        .set_max_row_group_row_count(Some(MAX_ROW_GROUP_ROWS))
+        .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
+}
+
+fn properties(batch: &RecordBatch) -> WriterProperties {
+    let mut properties = base_properties();
+    for field in batch.schema_ref().fields() {
+        let path = || ColumnPath::from(field.name().as_str());
+        match field.data_type() {
+            // Times and sequence numbers ascend within a stream.
+            DataType::Timestamp(..) | DataType::Int64 if is_ascending(field.name()) => {
+                properties = properties
+                    .set_column_dictionary_enabled(path(), false)
+                    .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
+            }
+            DataType::FixedSizeBinary(_) => {
+                properties = properties
+                    .set_column_dictionary_enabled(path(), false)
+                    .set_column_statistics_enabled(path(), EnabledStatistics::None)
+                    .set_column_bloom_filter_fpp(path(), BLOOM_FALSE_POSITIVES)
+                    .set_column_bloom_filter_max_ndv(path(), batch.num_rows() as u64);
+            }
+            _ if is_long_text(field.name()) => {
+                properties = properties
+                    .set_column_dictionary_enabled(path(), field.name() != schema::BODY)
+                    .set_column_statistics_enabled(path(), EnabledStatistics::None);
+            }
+            _ => {}
+        }
+    }
+    properties.build()
+}
+
+fn is_ascending(name: &str) -> bool {
+    [
+        schema::TIMESTAMP,
+        schema::OBSERVED_TIMESTAMP,
+        schema::END_TIMESTAMP,
+        schema::SEQ,
+    ]
+    .contains(&name)
+}
+
+/// Columns whose smallest and largest value say nothing.
+fn is_long_text(name: &str) -> bool {
+    [
+        schema::BODY,
+        names::OVERFLOW,
+        names::RESOURCE_OVERFLOW,
+        names::SCOPE_OVERFLOW,
+    ]
+    .contains(&name)
+}

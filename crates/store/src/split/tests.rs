@@ -1,0 +1,210 @@
+//! Splits as a whole: what is written is read, and damage is never another answer.
+
+use std::sync::Arc;
+
+use arrow::compute::concat_batches;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::executor::block_on;
+use model::{LogRecord, Seq, Span, Value};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::columns::{MAX_PROMOTED, Row, arbitrary, decode};
+use crate::error::StoreError;
+use crate::index::BLOCK_ROWS;
+
+type Placed<R> = Vec<(Seq, R)>;
+
+fn groups_of<R: Row>(groups: Vec<Vec<R>>) -> (Placed<R>, Vec<Arc<RowGroup>>) {
+    let mut all = Vec::new();
+    let mut encoded = Vec::new();
+    for (position, rows) in groups.into_iter().enumerate() {
+        let number = |(ordinal, row)| (Seq::new(position as u64, ordinal as u32), row);
+        let rows: Vec<(Seq, R)> = rows.into_iter().enumerate().map(number).collect();
+        encoded.push(Arc::new(RowGroup::build(&rows).unwrap()));
+        all.extend(rows);
+    }
+    (all, encoded)
+}
+
+fn open(bytes: Vec<u8>) -> Result<Split, StoreError> {
+    let source = SplitSource::Memory(Bytes::from(bytes));
+    block_on(Split::open("logs/x.parquet", source))
+}
+
+fn read_all<R: Row>(split: &Split) -> Result<Placed<R>, StoreError> {
+    let file = split.file();
+    let columns: Vec<usize> = (0..file.schema().fields().len()).collect();
+    let mut rows = Vec::new();
+    for group in 0..file.row_groups() {
+        let stream = file.read(group, &columns, None, 1000)?;
+        let batches: Vec<_> = block_on(stream.try_collect())?;
+        let batch = concat_batches(file.schema(), &batches).unwrap();
+        rows.extend(decode::<R>(&batch).unwrap());
+    }
+    rows.sort_by_key(|(seq, _)| *seq);
+    Ok(rows)
+}
+
+fn many_logs(count: usize) -> Vec<LogRecord> {
+    let record = |n: usize| {
+        let mut record = arbitrary::plain_log(n as i64 * 1000);
+        record.body = Value::from(format!("request {n} took {} ms", n % 50));
+        record.attributes.0 = vec![
+            ("route".to_owned(), Value::from(format!("/r/{}", n % 7))),
+            ("user".to_owned(), Value::Int(n as i64)),
+        ];
+        record.trace_id = model::TraceId::from_bytes(&(n as u128 + 1).to_be_bytes()).ok();
+        record
+    };
+    (0..count).map(record).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn log_records_survive_a_split(groups in vec(vec(arbitrary::log(), 1..5), 1..4)) {
+        let (rows, groups) = groups_of(groups);
+        let written = write(&groups).unwrap();
+        let split = open(written.bytes).unwrap();
+        let expected: Vec<_> = rows.into_iter().map(arbitrary::stored_log).collect();
+        prop_assert_eq!(written.summary.rows, expected.len() as u64);
+        prop_assert_eq!(read_all::<LogRecord>(&split).unwrap(), expected);
+    }
+
+    #[test]
+    fn spans_survive_a_split(groups in vec(vec(arbitrary::span(), 1..5), 1..4)) {
+        let (rows, groups) = groups_of(groups);
+        let bytes = write(&groups).unwrap().bytes;
+        let source = SplitSource::Memory(Bytes::from(bytes.clone()));
+        block_on(verify("spans/x.parquet", source)).unwrap();
+        let split = open(bytes).unwrap();
+        let expected: Vec<_> = rows.into_iter().map(arbitrary::stored_span).collect();
+        prop_assert_eq!(read_all::<Span>(&split).unwrap(), expected);
+    }
+}
+
+#[test]
+fn pages_are_blocks_and_their_times_prune() {
+    let (_, groups) = groups_of(vec![many_logs(3 * BLOCK_ROWS + 10), many_logs(5)]);
+    let written = write(&groups).unwrap();
+    let bytes = Bytes::from(written.bytes);
+    let verified = block_on(verify("x", SplitSource::Memory(bytes.clone()))).unwrap();
+    assert_eq!((verified.row_groups, verified.blocks), (2, 5));
+
+    let split = open(bytes.to_vec()).unwrap();
+    let file = split.file();
+    assert_eq!((file.blocks(0), file.blocks(1)), (0..4, 4..5));
+    let second = (BLOCK_ROWS as i64 + 3) * 1000;
+    let blocks = file.blocks_in(0, model::TimeRange::new(second, second + 1));
+    assert_eq!((blocks.count(), blocks.contains(1)), (1, true));
+    let summary = written.summary;
+    let last = (3 * BLOCK_ROWS as i64 + 9) * 1000;
+    assert_eq!((summary.min_time, summary.max_time), (0, last));
+
+    let held = 7_u128.to_be_bytes();
+    let absent = u128::MAX.to_be_bytes();
+    assert!(block_on(file.may_hold_id(0, "trace_id", &held)).unwrap());
+    assert!(!block_on(file.may_hold_id(0, "trace_id", &absent)).unwrap());
+}
+
+#[test]
+fn a_split_of_many_keys_keeps_its_column_limit_and_every_value() {
+    let group = |first: usize| -> Vec<LogRecord> {
+        let with_key = |n: usize| {
+            let mut record = arbitrary::plain_log(n as i64);
+            let key = format!("key{:03}", first + n % 80);
+            record.attributes.0 = vec![(key, Value::Int(n as i64))];
+            record
+        };
+        (0..160).map(with_key).collect()
+    };
+    let (rows, groups) = groups_of(vec![group(0), group(80), group(160)]);
+    let split = open(write(&groups).unwrap().bytes).unwrap();
+    let fields = split.file().schema().fields().iter();
+    let promoted = fields.filter(|field| field.name().starts_with("attr."));
+    assert_eq!(promoted.count(), MAX_PROMOTED);
+    assert_eq!(read_all::<LogRecord>(&split).unwrap(), rows);
+}
+
+#[test]
+fn a_key_whose_types_differ_between_row_groups_keeps_both() {
+    let with = |value: Value| {
+        let mut record = arbitrary::plain_log(1);
+        record.attributes.0 = vec![("code".to_owned(), value)];
+        vec![record]
+    };
+    let (rows, groups) = groups_of(vec![with(Value::Int(5)), with(Value::from("five"))]);
+    let split = open(write(&groups).unwrap().bytes).unwrap();
+    for name in ["attr.code", "attr.code:string"] {
+        assert!(
+            split.file().schema().field_with_name(name).is_ok(),
+            "{name}"
+        );
+    }
+    assert_eq!(read_all::<LogRecord>(&split).unwrap(), rows);
+}
+
+/// Everything a query can learn from a split.
+fn everything(bytes: Vec<u8>) -> Result<(Placed<LogRecord>, Vec<bool>), StoreError> {
+    let split = open(bytes)?;
+    let mut may_hold = Vec::new();
+    for group in 0..split.file().row_groups() {
+        for id in [1_u128, 40, u128::MAX] {
+            let id = id.to_be_bytes();
+            may_hold.push(block_on(split.file().may_hold_id(group, "trace_id", &id))?);
+            let id = &id[8..];
+            may_hold.push(block_on(split.file().may_hold_id(group, "span_id", id))?);
+        }
+    }
+    let index = block_on(split.index())?;
+    assert!(index.terms_of(0..split.blocks()).is_ok());
+    Ok((read_all(&split)?, may_hold))
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_an_error_or_changes_nothing() {
+    let (_, groups) = groups_of(vec![many_logs(60), many_logs(3)]);
+    let whole = write(&groups).unwrap().bytes;
+    let expected = everything(whole.clone()).unwrap();
+    let mut refused = 0;
+    for position in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[position] ^= 1 << (position % 8);
+        match everything(damaged) {
+            Ok(found) => assert!(found == expected, "byte {position} of {}", whole.len()),
+            Err(err) => {
+                assert!(err.to_string().contains("logs/x.parquet"), "{err}");
+                refused += 1;
+            }
+        }
+    }
+    // Only Parquet's first four bytes are read by nobody.
+    assert_eq!(refused, whole.len() - 4);
+}
+
+#[test]
+fn a_truncated_split_is_an_error() {
+    let (_, groups) = groups_of(vec![many_logs(5)]);
+    let whole = write(&groups).unwrap().bytes;
+    for length in (0..whole.len()).step_by(97) {
+        assert!(open(whole[..length].to_vec()).is_err(), "{length}");
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_by_name() {
+    let (_, groups) = groups_of(vec![many_logs(1)]);
+    let mut bytes = write(&groups).unwrap().bytes;
+    let beginning = b"{\"format\":1";
+    let at = bytes.windows(beginning.len()).rposition(|w| w == beginning);
+    bytes[at.unwrap() + beginning.len() - 1] = b'2';
+    let err = open(bytes).unwrap_err();
+    assert!(
+        matches!(err, StoreError::NewerFormat { found: 2, .. }),
+        "{err}"
+    );
+}

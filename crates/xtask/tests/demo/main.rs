@@ -1,3 +1,0 @@
-//! The demo's parts and the whole of it, as real processes.
-
-mod mail;
