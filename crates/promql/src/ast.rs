@@ -33,6 +33,16 @@ impl ValueType {
             Self::Matrix => "range vector",
         }
     }
+
+    /// The type in a sentence: `a scalar`, `an instant vector`.
+    pub fn with_article(self) -> &'static str {
+        match self {
+            Self::Scalar => "a scalar",
+            Self::String => "a string",
+            Self::Vector => "an instant vector",
+            Self::Matrix => "a range vector",
+        }
+    }
 }
 
 impl fmt::Display for ValueType {
@@ -477,6 +487,22 @@ pub enum DurationOp {
     Min,
     /// `max(a, b)`
     Max,
+}
+
+impl DurationOp {
+    /// The operator or function as written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Pow => "^",
+            Self::Min => "min",
+            Self::Max => "max",
+        }
+    }
 }
 
 impl Expr {

@@ -14,6 +14,7 @@ pub mod functions;
 pub mod matching;
 pub mod memory;
 mod parser;
+mod printer;
 mod source;
 mod span;
 mod value;
@@ -21,7 +22,7 @@ mod value;
 pub use ast::Expr;
 pub use error::ParseError;
 pub use eval::{CancelFlag, ErrorKind, EvalError, EvalOptions, Limits, instant, range};
-pub use parser::parse;
+pub use parser::{MAX_DEPTH, parse, parse_selector};
 pub use source::{Names, SelectLimits, SeriesSource, SourceError, Window};
 pub use span::Span;
 pub use value::{

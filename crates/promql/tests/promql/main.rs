@@ -1,0 +1,5 @@
+//! PromQL from outside: what parses, how it prints, what it evaluates to.
+
+mod grammar;
+mod oracle;
+mod printing;
