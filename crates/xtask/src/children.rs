@@ -88,6 +88,16 @@ impl ManagedChild {
         self.child.try_wait().ok().flatten()
     }
 
+    /// # Errors
+    ///
+    /// When the process has ended; with the log's last lines.
+    pub fn check_alive(&mut self) -> anyhow::Result<()> {
+        match self.ended() {
+            Some(status) => bail!("{} ended ({status}):\n{}", self.name, self.last_lines()),
+            None => Ok(()),
+        }
+    }
+
     /// Waits until `probe` gives a value.
     ///
     /// # Errors

@@ -4,5 +4,12 @@
 //! [`postgres`], [`mail`] and [`traffic`] are the server's surroundings; [`demo`] puts them
 //! together and [`fault`] breaks them; [`children`] owns every process we start.
 
+pub mod checks;
 pub mod children;
+pub mod demo;
+pub mod fault;
+pub mod mail;
 pub mod postgres;
+pub mod prerequisite;
+pub mod traffic;
+pub mod workspace;

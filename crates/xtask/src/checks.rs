@@ -1,0 +1,173 @@
+//! `cargo xtask test` and `ci`: every check in turn, its output as it comes, and at the end each
+//! runner's own closing line.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::Command;
+
+use crate::prerequisite::{Prerequisite, on_path};
+use crate::workspace;
+
+/// How a check went.
+struct Outcome {
+    name: &'static str,
+    passed: bool,
+    closing: Vec<String>,
+}
+
+/// Builds the web UI and runs all tests: Rust's, then the browser's.
+///
+/// # Errors
+///
+/// When something is missing or a check fails.
+pub async fn test(root: &Path) -> anyhow::Result<()> {
+    conclude(run_tests(root).await?)
+}
+
+/// [`test`] after the checks of form.
+///
+/// # Errors
+///
+/// As [`test`].
+pub async fn ci(root: &Path) -> anyhow::Result<()> {
+    let mut format = workspace::cargo(root);
+    format.args(["fmt", "--all", "--check"]);
+    let mut lint = workspace::cargo(root);
+    lint.args([
+        "clippy",
+        "-q",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    let mut outcomes = vec![run("format", format).await?, run("lints", lint).await?];
+    outcomes.extend(run_tests(root).await?);
+    conclude(outcomes)
+}
+
+async fn run_tests(root: &Path) -> anyhow::Result<Vec<Outcome>> {
+    Prerequisite::Postgres.ensure().await?;
+    let has_ui = workspace::ui(root).join("package.json").is_file();
+    if has_ui {
+        Prerequisite::Node.ensure().await?;
+        Prerequisite::Chromium.ensure().await?;
+        workspace::build_ui(root).await?;
+    }
+    let mut outcomes = Vec::new();
+    let mut tests = workspace::cargo(root);
+    match on_path("cargo-nextest") {
+        true => tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]),
+        false => tests.args(["test", "--workspace", "--no-fail-fast"]),
+    };
+    outcomes.push(run("Rust tests", tests).await?);
+    if has_ui {
+        let mut browser = Command::new("npx");
+        browser
+            .args(["playwright", "test"])
+            .current_dir(workspace::ui(root));
+        outcomes.push(run("browser tests", browser).await?);
+    }
+    Ok(outcomes)
+}
+
+/// Runs a check with its output passed on line by line.
+async fn run(name: &'static str, mut command: Command) -> anyhow::Result<Outcome> {
+    println!("\n── {name}");
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start {:?}", command.as_std().get_program()))?;
+    let stdout = child.stdout.take().context("read the check's output")?;
+    let stderr = child.stderr.take().context("read the check's errors")?;
+    let (mut closing, said) = tokio::try_join!(pass_on(stdout), pass_on(stderr))?;
+    closing.extend(said);
+    let status = child.wait().await.context("wait for the check")?;
+    Ok(Outcome {
+        name,
+        passed: status.success(),
+        closing,
+    })
+}
+
+async fn pass_on(output: impl AsyncRead + Unpin) -> anyhow::Result<Vec<String>> {
+    let mut closing = Vec::new();
+    let mut lines = BufReader::new(output).lines();
+    while let Some(line) = lines.next_line().await.context("read the check's output")? {
+        println!("{line}");
+        if is_closing(&line) {
+            closing.push(line.trim().to_owned());
+        }
+    }
+    Ok(closing)
+}
+
+/// Whether a runner sums up with this line: libtest, nextest or Playwright.
+fn is_closing(line: &str) -> bool {
+    let line = line.trim_start();
+    let counted = |word: &str| {
+        let mut words = line.split_whitespace();
+        let number = words
+            .next()
+            .is_some_and(|first| first.parse::<u32>().is_ok());
+        number && words.next() == Some(word)
+    };
+    line.starts_with("test result:")
+        || (line.starts_with("Summary [") && line.contains("tests run"))
+        || ["passed", "failed", "flaky", "skipped"]
+            .into_iter()
+            .any(counted)
+}
+
+fn conclude(outcomes: Vec<Outcome>) -> anyhow::Result<()> {
+    println!();
+    for outcome in &outcomes {
+        let verdict = if outcome.passed { "passed" } else { "FAILED" };
+        println!("{verdict}  {}", outcome.name);
+        for line in &outcome.closing {
+            println!("        {line}");
+        }
+    }
+    let failed: Vec<_> = outcomes
+        .iter()
+        .filter(|o| !o.passed)
+        .map(|o| o.name)
+        .collect();
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        bail!("failed: {}", failed.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_closing;
+
+    #[test]
+    fn closing_lines_of_each_runner_are_known() {
+        for (line, expected) in [
+            (
+                "test result: ok. 3 passed; 0 failed; 0 ignored; finished in 0.00s",
+                true,
+            ),
+            (
+                "     Summary [   0.011s] 3 tests run: 3 passed, 0 skipped",
+                true,
+            ),
+            ("  12 passed (8.4s)", true),
+            ("  1 failed", true),
+            ("test a::b ... ok", false),
+            ("running 3 tests", false),
+            ("12 passengers", false),
+        ] {
+            assert_eq!(is_closing(line), expected, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The demo's parts and the whole of it, as real processes.
+
+mod mail;
