@@ -15,6 +15,7 @@ pub mod plans;
 pub mod schema;
 pub mod search;
 pub mod severity;
+pub mod sql;
 pub mod text;
 pub mod units;
 pub mod words;

@@ -3,4 +3,5 @@
 mod plans;
 mod search;
 mod search_syntax;
+mod sql;
 mod table;

@@ -17,7 +17,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 
 /// Five records, known in the cases below by their place.
-fn records() -> Vec<LogRecord> {
+pub(crate) fn records() -> Vec<LogRecord> {
     let resource = |service: &str, zone: &str| {
         Arc::new(Resource {
             attributes: Attributes::from_iter([("service.name", service), ("zone", zone)]),
