@@ -11,6 +11,7 @@
 pub mod columns;
 pub mod config;
 pub mod database;
+pub mod disk;
 pub mod error;
 pub mod head;
 pub mod index;
