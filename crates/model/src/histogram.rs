@@ -42,3 +42,152 @@ pub struct NativeHistogram {
     /// Largest observation, when the sender said so.
     pub max: Option<f64>,
 }
+
+/// The schema of histograms with custom borders.
+pub const CUSTOM_SCHEMA: i8 = -53;
+
+impl NativeHistogram {
+    /// Adds the observations of `other`, at the coarser of both resolutions.
+    ///
+    /// Smallest and largest observation are combined when both sides know them. Histograms whose
+    /// borders cannot be brought together (custom borders that differ, custom with exponential
+    /// ones, zero buckets of different width) are not added: this one becomes `other`, as after a
+    /// reset, and the answer is `false`.
+    pub fn add(&mut self, other: &Self) -> bool {
+        let custom = self.schema == CUSTOM_SCHEMA || other.schema == CUSTOM_SCHEMA;
+        let compatible = if custom {
+            self.schema == other.schema && self.custom_values == other.custom_values
+        } else {
+            self.zero_threshold == other.zero_threshold
+        };
+        if !compatible {
+            *self = other.clone();
+            return false;
+        }
+        let schema = self.schema.min(other.schema);
+        (self.positive_spans, self.positive_counts) = merged(
+            [
+                (self.schema, &self.positive_spans, &self.positive_counts),
+                (other.schema, &other.positive_spans, &other.positive_counts),
+            ],
+            schema,
+        );
+        (self.negative_spans, self.negative_counts) = merged(
+            [
+                (self.schema, &self.negative_spans, &self.negative_counts),
+                (other.schema, &other.negative_spans, &other.negative_counts),
+            ],
+            schema,
+        );
+        self.schema = schema;
+        self.zero_count += other.zero_count;
+        self.count += other.count;
+        self.sum += other.sum;
+        self.min = self.min.zip(other.min).map(|(a, b)| a.min(b));
+        self.max = self.max.zip(other.max).map(|(a, b)| a.max(b));
+        true
+    }
+}
+
+/// Both sides' buckets at `schema`, which is no finer than either's.
+fn merged(
+    sides: [(i8, &Vec<BucketSpan>, &Vec<f64>); 2],
+    schema: i8,
+) -> (Vec<BucketSpan>, Vec<f64>) {
+    let mut buckets = std::collections::BTreeMap::<i64, f64>::new();
+    for (from, spans, counts) in sides {
+        let shift = u32::from(from.abs_diff(schema));
+        let mut counts = counts.iter();
+        let mut index = 0_i64;
+        for span in spans {
+            index += i64::from(span.offset);
+            for count in counts.by_ref().take(span.length as usize) {
+                // Bucket i covers (base^(i-1), base^i]: the coarser bucket is the one that holds
+                // the upper border.
+                let coarser = ((index - 1) >> shift) + 1;
+                *buckets.entry(coarser).or_default() += count;
+                index += 1;
+            }
+        }
+    }
+    let mut spans: Vec<BucketSpan> = Vec::new();
+    let mut next = 0_i64;
+    for index in buckets.keys() {
+        match spans.last_mut() {
+            Some(span) if *index == next => span.length += 1,
+            _ => spans.push(BucketSpan {
+                offset: i32::try_from(index - next).unwrap_or(i32::MAX),
+                length: 1,
+            }),
+        }
+        next = index + 1;
+    }
+    (spans, buckets.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn histogram(schema: i8, offset: i32, counts: &[f64]) -> NativeHistogram {
+        NativeHistogram {
+            schema,
+            count: counts.iter().sum(),
+            positive_spans: vec![BucketSpan {
+                offset,
+                length: counts.len() as u32,
+            }],
+            positive_counts: counts.to_vec(),
+            ..NativeHistogram::default()
+        }
+    }
+
+    #[test]
+    fn adding_takes_the_coarser_resolution() {
+        // Schema 1 has borders at powers of √2: its buckets 1..=4 end at √2, 2, 2√2 and 4, so
+        // they are buckets 1 (up to 2) and 2 (up to 4) of schema 0.
+        let mut sum = histogram(0, 1, &[10.0]);
+        assert!(sum.add(&histogram(1, 1, &[1.0, 2.0, 3.0, 4.0])));
+        assert_eq!(sum.schema, 0);
+        assert_eq!(
+            sum.positive_spans,
+            [BucketSpan {
+                offset: 1,
+                length: 2
+            }]
+        );
+        assert_eq!(sum.positive_counts, [13.0, 7.0]);
+        assert_eq!(sum.count, 20.0);
+    }
+
+    #[test]
+    fn gaps_between_buckets_become_spans() {
+        let mut sum = histogram(0, -3, &[1.0]);
+        assert!(sum.add(&histogram(0, 5, &[2.0])));
+        assert_eq!(
+            sum.positive_spans,
+            [
+                BucketSpan {
+                    offset: -3,
+                    length: 1
+                },
+                BucketSpan {
+                    offset: 7,
+                    length: 1
+                }
+            ]
+        );
+    }
+
+    #[test]
+    fn borders_that_differ_start_over() {
+        let mut sum = histogram(0, 0, &[1.0]);
+        let custom = NativeHistogram {
+            schema: CUSTOM_SCHEMA,
+            custom_values: vec![1.0],
+            ..histogram(0, 0, &[2.0])
+        };
+        assert!(!sum.add(&custom));
+        assert_eq!(sum, custom);
+    }
+}
