@@ -8,6 +8,7 @@
 //! What must hold: an acknowledged request survives `kill -9` and power loss; a query sees it
 //! from the acknowledgement on, exactly once; replaying the log changes no answer.
 
+pub mod checked;
 pub mod columns;
 pub mod config;
 pub mod database;
@@ -16,6 +17,7 @@ pub mod error;
 pub mod head;
 pub mod index;
 pub mod ingest;
+pub mod metrics;
 pub mod search;
 pub mod split;
 
