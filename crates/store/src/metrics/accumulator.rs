@@ -1,0 +1,216 @@
+//! Delta points become cumulative samples: running totals per series, kept with the checkpoint.
+
+use std::collections::HashMap;
+
+use model::metric::is_stale;
+use model::{Labels, NativeHistogram, SampleValue, SeriesSample};
+use serde::{Deserialize, Serialize};
+
+/// The running total of one delta series.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Total {
+    labels: Labels,
+    /// Where the total starts, Unix ms.
+    start_ms: Option<i64>,
+    /// The newest point added, Unix ms.
+    last_ms: i64,
+    value: TotalValue,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum TotalValue {
+    /// As bits: JSON has no infinities or NaNs.
+    Float(u64),
+    /// As a chunk of one sample in hex, for the same reason.
+    Histogram(#[serde(with = "histogram_text")] Box<NativeHistogram>),
+}
+
+/// A histogram in a JSON string, bit by bit.
+mod histogram_text {
+    use std::sync::Arc;
+
+    use model::NativeHistogram;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::metrics::chunk::{Chunk, ChunkValues};
+
+    pub(super) fn serialize<S: Serializer>(
+        histogram: &NativeHistogram,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let chunk = Chunk {
+            timestamps_ms: vec![0],
+            starts_ms: vec![None],
+            values: ChunkValues::Histograms(vec![Arc::new(histogram.clone())]),
+        };
+        serializer.serialize_str(&const_hex::encode(chunk.encode()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Box<NativeHistogram>, D::Error> {
+        let bytes =
+            const_hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        match Chunk::decode(&bytes).map_err(D::Error::custom)?.values {
+            ChunkValues::Histograms(values) if values.len() == 1 => {
+                Ok(Box::new(values[0].as_ref().clone()))
+            }
+            _ => Err(D::Error::custom("expected a chunk of one histogram")),
+        }
+    }
+}
+
+/// The running totals of every delta series of a tenant.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Accumulators(HashMap<Labels, Total>);
+
+impl Accumulators {
+    /// The cumulative sample that a delta point makes.
+    ///
+    /// A point older than the newest one still counts: the total is written again at the newest
+    /// point's time, since samples before it cannot be told apart from it any more. A stale
+    /// marker ends the series in queries and leaves the total as it is.
+    pub(super) fn add(&mut self, sample: &SeriesSample) -> SeriesSample {
+        if matches!(sample.value, SampleValue::Float(value) if is_stale(value)) {
+            return SeriesSample {
+                start_ms: None,
+                ..sample.clone()
+            };
+        }
+        let total = self
+            .0
+            .entry(sample.labels.clone())
+            .and_modify(|total| total.add(sample))
+            .or_insert_with(|| Total {
+                labels: sample.labels.clone(),
+                start_ms: sample.start_ms,
+                last_ms: sample.timestamp_ms,
+                value: TotalValue::of(&sample.value),
+            });
+        SeriesSample {
+            timestamp_ms: total.last_ms,
+            start_ms: total.start_ms,
+            value: total.value.sample(),
+            ..sample.clone()
+        }
+    }
+
+    /// The totals as text that [`Accumulators::read`] reads, `None` when there are none.
+    pub(super) fn write(&self) -> Option<String> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut totals: Vec<&Total> = self.0.values().collect();
+        totals.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Some(serde_json::to_string(&totals).expect("totals have no maps with other keys than text"))
+    }
+
+    /// Reads [`Accumulators::write`].
+    pub(super) fn read(text: &str) -> Result<Self, serde_json::Error> {
+        let totals: Vec<Total> = serde_json::from_str(text)?;
+        Ok(Self(
+            totals
+                .into_iter()
+                .map(|total| (total.labels.clone(), total))
+                .collect(),
+        ))
+    }
+
+    /// How many series are totalled.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Total {
+    fn add(&mut self, sample: &SeriesSample) {
+        self.last_ms = self.last_ms.max(sample.timestamp_ms);
+        match (&mut self.value, &sample.value) {
+            (TotalValue::Float(bits), SampleValue::Float(delta)) => {
+                *bits = (f64::from_bits(*bits) + delta).to_bits();
+            }
+            (TotalValue::Histogram(total), SampleValue::Histogram(delta)) => {
+                if !total.add(delta) {
+                    self.start_ms = sample.start_ms;
+                }
+            }
+            // The series changed its kind: a new total.
+            (value, other) => {
+                *value = TotalValue::of(other);
+                self.start_ms = sample.start_ms;
+            }
+        }
+    }
+}
+
+impl TotalValue {
+    fn of(value: &SampleValue) -> Self {
+        match value {
+            SampleValue::Float(value) => Self::Float(value.to_bits()),
+            SampleValue::Histogram(histogram) => Self::Histogram(histogram.clone()),
+        }
+    }
+
+    fn sample(&self) -> SampleValue {
+        match self {
+            Self::Float(bits) => SampleValue::Float(f64::from_bits(*bits)),
+            Self::Histogram(histogram) => SampleValue::Histogram(histogram.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::metric::{Temporality, stale_nan};
+
+    fn delta(timestamp_ms: i64, value: f64) -> SeriesSample {
+        SeriesSample {
+            labels: Labels::new([("__name__", "requests_total")]),
+            timestamp_ms,
+            start_ms: Some(timestamp_ms - 10),
+            temporality: Temporality::Delta,
+            value: SampleValue::Float(value),
+            exemplars: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn deltas_add_up_across_a_checkpoint() {
+        let mut before = Accumulators::default();
+        let first = before.add(&delta(10, 2.0));
+        assert_eq!(
+            (first.timestamp_ms, first.start_ms, first.value),
+            (10, Some(0), SampleValue::Float(2.0))
+        );
+        let mut after = Accumulators::read(&before.write().unwrap()).unwrap();
+        let second = after.add(&delta(20, 3.0));
+        assert_eq!(
+            (second.timestamp_ms, second.start_ms, second.value),
+            (20, Some(0), SampleValue::Float(5.0))
+        );
+    }
+
+    #[test]
+    fn a_late_delta_raises_the_newest_total() {
+        let mut totals = Accumulators::default();
+        totals.add(&delta(20, 1.0));
+        let late = totals.add(&delta(10, 4.0));
+        assert_eq!(
+            (late.timestamp_ms, late.value),
+            (20, SampleValue::Float(5.0))
+        );
+    }
+
+    #[test]
+    fn a_stale_marker_does_not_spoil_the_total() {
+        let mut totals = Accumulators::default();
+        totals.add(&delta(10, 1.0));
+        let SampleValue::Float(marker) = totals.add(&delta(20, stale_nan())).value else {
+            unreachable!()
+        };
+        assert!(is_stale(marker));
+        assert_eq!(totals.add(&delta(30, 1.0)).value, SampleValue::Float(2.0));
+    }
+}

@@ -1,0 +1,145 @@
+//! Samples of one series and kind in the order they came, and in the order of time on demand.
+
+/// Stands for "no start time".
+pub(super) const NO_START: i64 = i64::MIN;
+
+/// Samples as parallel columns. Later ones win over earlier ones of the same millisecond.
+#[derive(Debug, Clone)]
+pub(super) struct Column<V> {
+    /// When, Unix ms.
+    pub(super) times: Vec<i64>,
+    /// Since when a counter counts, Unix ms; [`NO_START`] when not known.
+    pub(super) starts: Vec<i64>,
+    /// The values.
+    pub(super) values: Vec<V>,
+    /// Whether times ascend strictly, as they do unless samples come late or twice.
+    ordered: bool,
+}
+
+impl<V> Default for Column<V> {
+    fn default() -> Self {
+        Self {
+            times: Vec::new(),
+            starts: Vec::new(),
+            values: Vec::new(),
+            ordered: true,
+        }
+    }
+}
+
+impl<V: Clone> Column<V> {
+    /// Adds a sample after all others.
+    pub(super) fn push(&mut self, time: i64, start: Option<i64>, value: V) {
+        self.ordered &= self.times.last().is_none_or(|last| *last < time);
+        self.times.push(time);
+        self.starts.push(start.unwrap_or(NO_START));
+        self.values.push(value);
+    }
+
+    /// Adds all samples of `other` after this one's.
+    pub(super) fn extend(&mut self, other: &Self) {
+        let follows = match (self.times.last(), other.times.first()) {
+            (Some(last), Some(first)) => last < first,
+            _ => true,
+        };
+        self.ordered &= other.ordered && follows;
+        self.times.extend_from_slice(&other.times);
+        self.starts.extend_from_slice(&other.starts);
+        self.values.extend_from_slice(&other.values);
+    }
+
+    /// The samples with `after < time <= until`, in the order they came.
+    pub(super) fn window(&self, after: i64, until: i64) -> Self {
+        if self.ordered {
+            let first = self.times.partition_point(|time| *time <= after);
+            let last = self.times.partition_point(|time| *time <= until).max(first);
+            return Self {
+                times: self.times[first..last].to_vec(),
+                starts: self.starts[first..last].to_vec(),
+                values: self.values[first..last].to_vec(),
+                ordered: true,
+            };
+        }
+        let mut inside = Self::default();
+        for (index, time) in self.times.iter().enumerate() {
+            if after < *time && *time <= until {
+                let start = self.starts[index];
+                inside.push(
+                    *time,
+                    (start != NO_START).then_some(start),
+                    self.values[index].clone(),
+                );
+            }
+        }
+        inside
+    }
+
+    /// The samples in order of time, one a millisecond: the one that came last.
+    pub(super) fn in_order(mut self) -> Self {
+        if self.ordered {
+            return self;
+        }
+        let mut order: Vec<usize> = (0..self.times.len()).collect();
+        // Stable: samples of one millisecond stay in the order they came.
+        order.sort_by_key(|index| self.times[*index]);
+        order = order
+            .iter()
+            .enumerate()
+            .filter(|(at, index)| {
+                order
+                    .get(at + 1)
+                    .is_none_or(|next| self.times[*next] != self.times[**index])
+            })
+            .map(|(_, index)| *index)
+            .collect();
+        self.times = order.iter().map(|index| self.times[*index]).collect();
+        self.starts = order.iter().map(|index| self.starts[*index]).collect();
+        self.values = order
+            .iter()
+            .map(|index| self.values[*index].clone())
+            .collect();
+        self.ordered = true;
+        self
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Memory of the columns, bytes, without what values point to.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.times.capacity() * (2 * size_of::<i64>() + size_of::<V>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn order_and_windows_are_those_of_a_map(
+            samples in proptest::collection::vec((-20_i64..20, any::<u8>()), 0..40),
+            after in -25_i64..25,
+            until in -25_i64..25,
+        ) {
+            let mut column = Column::default();
+            let mut expected = BTreeMap::new();
+            for (time, value) in &samples {
+                column.push(*time, None, *value);
+                if after < *time && *time <= until {
+                    expected.insert(*time, *value);
+                }
+            }
+            let column = column.window(after, until).in_order();
+            let got: Vec<(i64, u8)> = column.times.iter().copied().zip(column.values).collect();
+            prop_assert_eq!(got, expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! A tenant's series for the evaluator: one snapshot of splits and generations, read as one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use model::{Labels, Matcher, MetricMetadata};
+use promql::matching::CompiledMatchers;
+use promql::{FloatColumn, HistogramColumn, Series};
+use promql::{Names, SelectLimits, SeriesSource, SourceError, Window};
+
+use super::head::{MetricHead, SeriesColumns};
+use super::split::MetricSplit;
+
+/// Everything that is stored of one tenant's metrics at one moment.
+///
+/// Oldest first: where two hold a sample of the same series and millisecond, the later one wins.
+#[derive(Clone, Default)]
+pub struct MetricSnapshot {
+    /// Published splits in the order of their log positions.
+    pub splits: Vec<Arc<MetricSplit>>,
+    /// Generations that no split of `splits` covers, oldest first.
+    pub generations: Vec<Arc<MetricHead>>,
+}
+
+impl MetricSnapshot {
+    /// What is known of metric families, by family name; the newest description wins.
+    pub fn metadata(&self) -> Vec<MetricMetadata> {
+        let described = self.splits.iter().map(|split| split.metadata().to_vec());
+        let described = described.chain(self.generations.iter().map(|head| head.metadata()));
+        let by_family: BTreeMap<String, MetricMetadata> = described
+            .flatten()
+            .map(|family| (family.family.clone(), family))
+            .collect();
+        by_family.into_values().collect()
+    }
+
+    /// Visits every series with samples in `window`, once for each place that holds it, oldest
+    /// place first.
+    fn visit(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        cancelled: &AtomicBool,
+        visit: &mut dyn FnMut(&Labels, SeriesColumns) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        let compiled = CompiledMatchers::new(matchers)?;
+        let mut stopped = false;
+        let mut guarded = |labels: &Labels, columns: SeriesColumns| {
+            if columns.is_empty() {
+                return ControlFlow::Continue(());
+            }
+            let flow = if cancelled.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                visit(labels, columns)
+            };
+            stopped |= flow.is_break();
+            flow
+        };
+        for split in &self.splits {
+            split.visit_series(matchers, &compiled, window, &mut guarded)?;
+        }
+        for head in &self.generations {
+            head.visit_series(matchers, &compiled, |labels, columns| {
+                guarded(labels, columns.window(window.after_ms, window.until_ms)).is_continue()
+            });
+        }
+        Ok(())
+    }
+
+    fn select_now(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        limits: SelectLimits,
+        cancelled: &AtomicBool,
+    ) -> Result<Vec<Series>, SourceError> {
+        let mut found = BTreeMap::<Labels, SeriesColumns>::new();
+        let mut samples = 0_usize;
+        let mut refused = None;
+        self.visit(matchers, window, cancelled, &mut |labels, columns| {
+            samples += columns.len();
+            if samples > limits.max_samples {
+                refused = Some(SourceError::TooManySamples {
+                    limit: limits.max_samples,
+                });
+                return ControlFlow::Break(());
+            }
+            match found.get_mut(labels) {
+                Some(earlier) => earlier.extend(&columns),
+                None => {
+                    found.insert(labels.clone(), columns);
+                }
+            }
+            if found.len() > limits.max_series {
+                refused = Some(SourceError::TooManySeries {
+                    limit: limits.max_series,
+                });
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        match refused {
+            Some(error) => Err(error),
+            None => Ok(found
+                .into_iter()
+                .map(|(labels, columns)| series(labels, columns))
+                .collect()),
+        }
+    }
+
+    /// Label sets that match any of the selectors; all of them when there is none.
+    fn labels_now(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        cancelled: &AtomicBool,
+    ) -> Result<BTreeSet<Labels>, SourceError> {
+        let everything = [Vec::new()];
+        let selectors = if selectors.is_empty() {
+            &everything
+        } else {
+            selectors
+        };
+        let mut found = BTreeSet::new();
+        for matchers in selectors {
+            self.visit(matchers, window, cancelled, &mut |labels, _| {
+                if !found.contains(labels) {
+                    found.insert(labels.clone());
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// Runs `work` on the blocking pool; it is told when nobody waits for it any more.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self, &AtomicBool) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let cancelled = CancelOnDrop(Arc::new(AtomicBool::new(false)));
+        let (snapshot, flag) = (self.clone(), Arc::clone(&cancelled.0));
+        tokio::task::spawn_blocking(move || work(&snapshot, &flag))
+            .await
+            .unwrap_or_else(|error| Err(SourceError::Unavailable(format!("read series: {error}"))))
+    }
+}
+
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A series whose places were joined, in order of time and one sample a millisecond.
+fn series(labels: Labels, columns: SeriesColumns) -> Series {
+    let floats = columns.floats.in_order();
+    let histograms = columns.histograms.in_order();
+    Series {
+        labels,
+        floats: FloatColumn {
+            timestamps_ms: floats.times,
+            values: floats.values,
+        },
+        histograms: HistogramColumn {
+            timestamps_ms: histograms.times,
+            values: histograms.values,
+        },
+    }
+}
+
+fn names(found: BTreeSet<String>, limit: usize) -> Names {
+    let truncated = found.len() > limit;
+    Names {
+        names: found.into_iter().take(limit).collect(),
+        truncated,
+    }
+}
+
+#[async_trait]
+impl SeriesSource for MetricSnapshot {
+    async fn select(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        limits: SelectLimits,
+    ) -> Result<Vec<Series>, SourceError> {
+        let matchers = matchers.to_vec();
+        self.blocking(move |this, cancelled| this.select_now(&matchers, window, limits, cancelled))
+            .await
+    }
+
+    async fn series(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limit: usize,
+    ) -> Result<Vec<Labels>, SourceError> {
+        let selectors = selectors.to_vec();
+        self.blocking(move |this, cancelled| {
+            let found = this.labels_now(&selectors, window, cancelled)?;
+            Ok(found.into_iter().take(limit).collect())
+        })
+        .await
+    }
+
+    async fn label_names(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limit: usize,
+    ) -> Result<Names, SourceError> {
+        let selectors = selectors.to_vec();
+        self.blocking(move |this, cancelled| {
+            let mut found = BTreeSet::new();
+            for labels in this.labels_now(&selectors, window, cancelled)? {
+                for (name, _) in labels.iter() {
+                    if !found.contains(name) {
+                        found.insert(name.to_owned());
+                    }
+                }
+            }
+            Ok(names(found, limit))
+        })
+        .await
+    }
+
+    async fn label_values(
+        &self,
+        name: &str,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limit: usize,
+    ) -> Result<Names, SourceError> {
+        let (name, selectors) = (name.to_owned(), selectors.to_vec());
+        self.blocking(move |this, cancelled| {
+            let mut found = BTreeSet::new();
+            for labels in this.labels_now(&selectors, window, cancelled)? {
+                if let Some(value) = labels.get(&name) {
+                    found.insert(value.to_owned());
+                }
+            }
+            Ok(names(found, limit))
+        })
+        .await
+    }
+}

@@ -1,0 +1,331 @@
+//! Samples applied, sealed and read back are the samples of a plain map, wherever they lie.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::metric::{MetricType, Temporality, stale_nan};
+use model::{
+    Exemplar, Labels, MatchOp, Matcher, MetricMetadata, NativeHistogram, SampleValue, Seq,
+    SeriesSample,
+};
+use promql::{SelectLimits, SeriesSource, SourceError, Window};
+use proptest::prelude::*;
+
+use super::{MetricHead, MetricSnapshot, MetricSplit};
+use crate::checked::{CheckedBytes, Checksums};
+use crate::error::StoreError;
+use crate::head::{HeadRows, HeadSettings, MetricRows};
+
+const SETTINGS: HeadSettings = HeadSettings {
+    row_group_rows: 100,
+};
+
+fn gauge(series: &str, timestamp_ms: i64, value: f64) -> SeriesSample {
+    SeriesSample {
+        labels: Labels::new([("__name__", "g"), ("series", series)]),
+        timestamp_ms,
+        start_ms: None,
+        temporality: Temporality::Cumulative,
+        value: SampleValue::Float(value),
+        exemplars: Vec::new(),
+    }
+}
+
+fn apply(head: &MetricHead, samples: impl IntoIterator<Item = SeriesSample>) {
+    let samples = samples
+        .into_iter()
+        .map(|sample| (Seq::new(1, 0), sample))
+        .collect();
+    head.apply(MetricRows {
+        samples,
+        metadata: Vec::new(),
+    });
+}
+
+fn empty() -> Arc<MetricHead> {
+    Arc::new(MetricHead::restore(&SETTINGS, None).unwrap())
+}
+
+fn sealed(head: &MetricHead) -> (MetricSplit, Vec<u8>) {
+    let mut bytes = Vec::new();
+    let summary = head.seal(&mut bytes).unwrap();
+    assert_eq!(summary.rows, head.rows());
+    (open(bytes.clone(), &bytes).unwrap(), bytes)
+}
+
+/// The split in `bytes`, of which `written` were written.
+fn open(bytes: Vec<u8>, written: &[u8]) -> Result<MetricSplit, StoreError> {
+    MetricSplit::open(CheckedBytes::new(
+        "test",
+        Bytes::from(bytes),
+        Checksums::of(written),
+    )?)
+}
+
+async fn floats(snapshot: &MetricSnapshot, matchers: &[Matcher]) -> Vec<(String, Vec<(i64, u64)>)> {
+    let series = snapshot
+        .select(matchers, Window::ALL, SelectLimits::NONE)
+        .await
+        .unwrap();
+    series
+        .into_iter()
+        .map(|one| {
+            let bits = one.floats.values.iter().map(|value| value.to_bits());
+            (
+                one.labels.to_string(),
+                one.floats.timestamps_ms.iter().copied().zip(bits).collect(),
+            )
+        })
+        .collect()
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Sample(u8, i64, u64),
+    Seal,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        9 => (0_u8..3, 0_i64..30, any::<u64>()).prop_map(|(series, time, bits)| Step::Sample(series, time, bits)),
+        1 => Just(Step::Seal),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn a_snapshot_is_a_map_in_which_the_last_write_wins(
+        steps in proptest::collection::vec(step(), 0..80),
+        after in -1_i64..30,
+        until in -1_i64..30,
+    ) {
+        let mut snapshot = MetricSnapshot { generations: vec![empty()], ..MetricSnapshot::default() };
+        let mut expected = BTreeMap::<String, BTreeMap<i64, u64>>::new();
+        for step in steps {
+            let head = snapshot.generations.last().unwrap();
+            match step {
+                Step::Sample(series, time, bits) => {
+                    let sample = gauge(&series.to_string(), time, f64::from_bits(bits));
+                    if after < time && time <= until {
+                        expected.entry(sample.labels.to_string()).or_default().insert(time, bits);
+                    }
+                    apply(head, [sample]);
+                }
+                Step::Seal => {
+                    let next = Arc::new(head.successor());
+                    snapshot.splits.push(Arc::new(sealed(head).0));
+                    snapshot.generations = vec![next];
+                }
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let got = runtime
+            .block_on(snapshot.select(&[], Window::new(after, until), SelectLimits::NONE))
+            .unwrap();
+        let got: BTreeMap<String, BTreeMap<i64, u64>> = got
+            .into_iter()
+            .map(|one| {
+                let values = one.floats.values.iter().map(|value| value.to_bits());
+                (one.labels.to_string(), one.floats.timestamps_ms.iter().copied().zip(values).collect())
+            })
+            .collect();
+        prop_assert_eq!(got, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_counter_counts_from_zero_at_its_start_once() {
+    let counter = |time, start, value| SeriesSample {
+        start_ms: Some(start),
+        ..gauge("a", time, value)
+    };
+    let head = empty();
+    apply(&head, [counter(100, 40, 3.0), counter(200, 40, 5.0)]);
+    let next = Arc::new(head.successor());
+    // The same start in the next generation; then a restart; then a start hours before.
+    apply(&next, [counter(300, 40, 7.0), counter(400, 350, 1.0)]);
+    let long_ago = SeriesSample {
+        start_ms: Some(0),
+        ..gauge("b", 10 * 3_600_000, 9.0)
+    };
+    apply(&next, [long_ago]);
+    let snapshot = MetricSnapshot {
+        splits: vec![Arc::new(sealed(&head).0)],
+        generations: vec![next],
+    };
+    let bits = f64::to_bits;
+    assert_eq!(
+        floats(&snapshot, &[]).await,
+        [
+            (
+                r#"g{series="a"}"#.to_owned(),
+                vec![
+                    (40, bits(0.0)),
+                    (100, bits(3.0)),
+                    (200, bits(5.0)),
+                    (300, bits(7.0)),
+                    (350, bits(0.0)),
+                    (400, bits(1.0))
+                ]
+            ),
+            (r#"g{series="b"}"#.to_owned(), vec![(36_000_000, bits(9.0))]),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn deltas_go_on_after_a_restart_from_the_checkpoint() {
+    let delta = |time, value| SeriesSample {
+        temporality: Temporality::Delta,
+        ..gauge("a", time, value)
+    };
+    let head = empty();
+    apply(&head, [delta(10, 1.0), delta(20, 2.0)]);
+    let restored =
+        Arc::new(MetricHead::restore(&SETTINGS, head.accumulators().as_deref()).unwrap());
+    apply(&restored, [delta(30, 4.0)]);
+    let snapshot = MetricSnapshot {
+        splits: vec![Arc::new(sealed(&head).0)],
+        generations: vec![restored],
+    };
+    let values: Vec<f64> = floats(&snapshot, &[]).await[0]
+        .1
+        .iter()
+        .map(|(_, bits)| f64::from_bits(*bits))
+        .collect();
+    assert_eq!(values, [1.0, 3.0, 7.0]);
+}
+
+#[tokio::test]
+async fn histograms_exemplars_stale_markers_and_metadata_survive_a_seal() {
+    let histogram = NativeHistogram {
+        schema: 3,
+        count: 2.0,
+        sum: f64::NAN,
+        ..NativeHistogram::default()
+    };
+    let exemplar = Exemplar {
+        labels: Labels::new([("trace_id", "ab")]),
+        value: 0.5,
+        timestamp_ms: 9,
+    };
+    let family = MetricMetadata {
+        family: "g".to_owned(),
+        kind: MetricType::Gauge,
+        unit: "By".to_owned(),
+        help: "a gauge".to_owned(),
+    };
+    let head = empty();
+    head.apply(MetricRows {
+        samples: [
+            SeriesSample {
+                value: SampleValue::Histogram(Box::new(histogram.clone())),
+                exemplars: vec![exemplar],
+                ..gauge("h", 10, 0.0)
+            },
+            gauge("s", 10, stale_nan()),
+        ]
+        .map(|sample| (Seq::new(1, 0), sample))
+        .into(),
+        metadata: vec![family.clone()],
+    });
+    let (split, _) = sealed(&head);
+    let snapshot = MetricSnapshot {
+        splits: vec![Arc::new(split)],
+        generations: Vec::new(),
+    };
+    assert_eq!(snapshot.metadata(), [family]);
+    let series = snapshot
+        .select(&[], Window::ALL, SelectLimits::NONE)
+        .await
+        .unwrap();
+    assert_eq!(series[0].histograms.values[0].count, 2.0);
+    assert_eq!(
+        series[0].histograms.values[0].sum.to_bits(),
+        histogram.sum.to_bits()
+    );
+    assert!(model::metric::is_stale(series[1].floats.values[0]));
+}
+
+#[tokio::test]
+async fn matchers_select_in_head_and_split_alike_and_limits_refuse() {
+    let head = empty();
+    apply(&head, ["a", "b", "c"].map(|series| gauge(series, 1, 1.0)));
+    let (split, _) = sealed(&head);
+    let places = [
+        MetricSnapshot {
+            splits: vec![Arc::new(split)],
+            generations: Vec::new(),
+        },
+        MetricSnapshot {
+            splits: Vec::new(),
+            generations: vec![head],
+        },
+    ];
+    let cases = [
+        (Matcher::new("series", MatchOp::Equal, "a"), "a"),
+        (Matcher::new("series", MatchOp::NotEqual, "a"), "bc"),
+        (Matcher::new("series", MatchOp::Regex, "a|b"), "ab"),
+        (Matcher::new("series", MatchOp::NotRegex, "a|b"), "c"),
+        (Matcher::new("absent", MatchOp::Equal, ""), "abc"),
+        (Matcher::new("absent", MatchOp::NotEqual, ""), ""),
+        (Matcher::new("series", MatchOp::Equal, "nowhere"), ""),
+    ];
+    for snapshot in places {
+        for (matcher, expected) in &cases {
+            let found = snapshot
+                .label_values("series", &[vec![matcher.clone()]], Window::ALL, 9)
+                .await
+                .unwrap();
+            assert_eq!(found.names.concat(), *expected, "{matcher}");
+        }
+        let few = SelectLimits {
+            max_series: 2,
+            ..SelectLimits::NONE
+        };
+        let refused = snapshot.select(&[], Window::ALL, few).await;
+        assert_eq!(refused, Err(SourceError::TooManySeries { limit: 2 }));
+        let few = SelectLimits {
+            max_samples: 1,
+            ..SelectLimits::NONE
+        };
+        let refused = snapshot.select(&[], Window::ALL, few).await;
+        assert_eq!(refused, Err(SourceError::TooManySamples { limit: 1 }));
+        let names = snapshot.label_names(&[], Window::ALL, 1).await.unwrap();
+        assert_eq!(
+            (names.names, names.truncated),
+            (vec!["__name__".to_owned()], true)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_byte_anywhere_in_a_split_is_an_error() {
+    let head = empty();
+    apply(&head, (0..200).map(|time| gauge("a", time, time as f64)));
+    let (split, bytes) = sealed(&head);
+    let whole = MetricSnapshot {
+        splits: vec![Arc::new(split)],
+        generations: Vec::new(),
+    };
+    assert_eq!(floats(&whole, &[]).await.len(), 1);
+    for at in (0..bytes.len()).step_by(3) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x55;
+        let Ok(split) = open(damaged, &bytes) else {
+            continue;
+        };
+        let snapshot = MetricSnapshot {
+            splits: vec![Arc::new(split)],
+            generations: Vec::new(),
+        };
+        let answer = snapshot.select(&[], Window::ALL, SelectLimits::NONE).await;
+        assert!(
+            matches!(answer, Err(SourceError::Corrupt(_))),
+            "byte {at} of {}",
+            bytes.len()
+        );
+    }
+}
