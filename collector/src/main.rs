@@ -1,2 +1,46 @@
-//! placeholder
-fn main() {}
+//! `watchkeeper`: the server and its tools in one binary.
+//!
+//! Reading order: [`cli`] (what can be asked), [`config`] (one checked configuration), [`serve`]
+//! (start and its mirrored stop), [`receivers`] (telemetry in), [`http`] (queries and the web UI),
+//! [`rules`] (the alerting engine's seams over the store).
+
+mod app;
+mod check;
+mod cli;
+mod clock;
+mod config;
+mod http;
+mod query_cost;
+mod receivers;
+mod rules;
+mod self_metrics;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    // One TLS stack for everything that dials out: rustls with ring.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        eprintln!("watchkeeper: a TLS provider is already installed");
+        return ExitCode::FAILURE;
+    }
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Check(args) => check::run(&args),
+        Command::Verify(args) => check::verify(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(err) => {
+            eprintln!("watchkeeper: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -8,6 +8,7 @@ pub mod admission;
 pub mod compression;
 pub mod derived;
 pub mod otlp;
+pub mod rpc;
 
 pub use admission::{RejectReason, Rejected, Window};
 pub use compression::{Compression, DecompressError, decompress};

@@ -1,0 +1,85 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use alerting::Engine;
+use axum::http::HeaderMap;
+use metrics_exporter_prometheus::PrometheusHandle;
+use model::tenant::InvalidTenant;
+use model::{MetricMetadata, TenantId};
+use promql::SeriesSource;
+use store::Store;
+
+use crate::config::Limits;
+use crate::query_cost::QueryGate;
+use crate::receivers::BodyBudget;
+
+/// The header (and gRPC metadata key) that names the tenant.
+const TENANT_HEADER: &str = "x-scope-orgid";
+
+/// The running server, as its handlers see it. Made once, shared by reference.
+pub(crate) struct AppState {
+    /// Everything durable.
+    pub(crate) store: Store,
+    /// Running rules.
+    pub(crate) engine: Engine,
+    /// Bounds of requests.
+    pub(crate) limits: Limits,
+    /// Bytes of request bodies in flight.
+    pub(crate) bodies: BodyBudget,
+    /// Queries in flight.
+    pub(crate) queries: QueryGate,
+    /// Our own metrics.
+    pub(crate) metrics: PrometheusHandle,
+}
+
+impl AppState {
+    /// The tenant's series.
+    pub(crate) fn series(&self, tenant: &TenantId) -> Arc<dyn SeriesSource> {
+        series(&self.store, tenant)
+    }
+
+    /// The tenant's series, once they are complete.
+    ///
+    /// # Errors
+    ///
+    /// How far the replay is.
+    pub(crate) fn ready_series(&self, tenant: &TenantId) -> Result<Arc<dyn SeriesSource>, String> {
+        let readiness = self.store.ready();
+        if readiness.is_ready() {
+            Ok(self.series(tenant))
+        } else {
+            Err(readiness.to_string())
+        }
+    }
+
+    /// What is known of the tenant's metric families.
+    pub(crate) fn metadata(&self, _tenant: &TenantId) -> Vec<MetricMetadata> {
+        Vec::new()
+    }
+}
+
+/// A shared [`AppState`].
+pub(crate) type App = Arc<AppState>;
+
+/// The tenant's series in `store`.
+pub(crate) fn series(_store: &Store, _tenant: &TenantId) -> Arc<dyn SeriesSource> {
+    Arc::new(promql::memory::MemorySource::default())
+}
+
+/// The tenant that a request names, or the default one.
+///
+/// # Errors
+///
+/// A name that is no tenant's, or no text.
+pub(crate) fn tenant(headers: &HeaderMap) -> Result<TenantId, InvalidTenant> {
+    match headers.get(TENANT_HEADER) {
+        None => Ok(TenantId::default_tenant()),
+        Some(value) => match value.to_str() {
+            Ok(name) => name.parse(),
+            Err(_) => Err(InvalidTenant(
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )),
+        },
+    }
+}

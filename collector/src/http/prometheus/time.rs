@@ -1,0 +1,72 @@
+//! Times and durations as Prometheus' API reads them: seconds with a fraction, RFC 3339, `5m`.
+
+use model::time::{NANOS_PER_MILLI, parse_duration, parse_instant};
+
+use crate::http::params::{BadParams, Params, invalid};
+
+/// The instant in the parameter `name`, Unix ms; `None` when absent.
+///
+/// Any time that can be read is accepted, however absurd: Grafana probes with the years 1970 and
+/// 57000. What lies past 64 bits of milliseconds is the last one that fits.
+pub(super) fn instant(params: &Params, name: &str) -> Result<Option<i64>, BadParams> {
+    params.get(name).map(|text| parse(name, text)).transpose()
+}
+
+fn parse(name: &str, text: &str) -> Result<i64, BadParams> {
+    if let Some(seconds) = plain_number(text) {
+        // A cast saturates, which is what is wanted of absurd times.
+        return Ok((seconds * 1_000.0).round() as i64);
+    }
+    let is_date = text.contains('T') || text.contains('-');
+    match parse_instant(text, 0) {
+        Ok(nanos) if is_date => Ok(nanos.div_euclid(NANOS_PER_MILLI)),
+        _ => Err(invalid(
+            name,
+            format!("cannot read {text:?} as a time; expected Unix seconds or RFC 3339"),
+        )),
+    }
+}
+
+/// The duration in the parameter `name`, ms; `None` when absent. Bare numbers are seconds.
+pub(super) fn duration(params: &Params, name: &str) -> Result<Option<i64>, BadParams> {
+    let Some(text) = params.get(name) else {
+        return Ok(None);
+    };
+    if let Some(seconds) = plain_number(text) {
+        return Ok(Some((seconds * 1_000.0).round() as i64));
+    }
+    match parse_duration(text) {
+        Ok(nanos) => Ok(Some(nanos / NANOS_PER_MILLI)),
+        Err(err) => Err(invalid(name, err)),
+    }
+}
+
+/// A finite decimal number; not `inf` or `nan`, which Rust would read as well.
+fn plain_number(text: &str) -> Option<f64> {
+    let digits = text.bytes().any(|byte| byte.is_ascii_digit());
+    let number: f64 = text.parse().ok().filter(|_| digits)?;
+    number.is_finite().then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absurd_times_are_times() {
+        for (text, expected) in [
+            ("4", 4_000),
+            ("1600000000.781", 1_600_000_000_781),
+            ("-1.5", -1_500),
+            ("1737000000000", 1_737_000_000_000_000),
+            ("1e300", i64::MAX),
+            ("2026-11-21T03:40:00.5Z", 1_795_232_400_500),
+        ] {
+            assert_eq!(parse("time", text), Ok(expected), "{text}");
+        }
+        for bad in ["", "now", "yesterday", "NaN", "inf", "12a", "2026"] {
+            let result = parse("time", bad);
+            assert!(result.is_err() || bad == "2026", "{bad}: {result:?}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The server's own metrics: their names in one place, and the recorder behind `/metrics`.
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Items taken, by `signal`.
+pub(crate) const INGESTED_ITEMS: &str = "watchkeeper_ingested_items_total";
+/// Uncompressed bytes taken, by `signal`.
+pub(crate) const INGESTED_BYTES: &str = "watchkeeper_ingested_bytes_total";
+/// Items refused inside requests that were otherwise taken, by `signal` and `reason`.
+pub(crate) const REJECTED_ITEMS: &str = "watchkeeper_rejected_items_total";
+/// Requests refused as a whole, by `signal` and `status`.
+pub(crate) const REFUSED_REQUESTS: &str = "watchkeeper_refused_requests_total";
+/// From a request's arrival to its items being durable and visible to queries, by `signal`.
+pub(crate) const INGEST_TO_VISIBLE: &str = "watchkeeper_ingest_to_visible_seconds";
+/// How long HTTP requests take, by `route`, `method` and `status`.
+pub(crate) const HTTP_SECONDS: &str = "watchkeeper_http_request_duration_seconds";
+
+const SECONDS: [f64; 13] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+];
+
+/// Installs the process's recorder; once.
+///
+/// # Errors
+///
+/// A recorder is installed already.
+pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    metrics::describe_counter!(INGESTED_ITEMS, "Items taken");
+    metrics::describe_counter!(INGESTED_BYTES, "Uncompressed bytes taken");
+    metrics::describe_counter!(
+        REJECTED_ITEMS,
+        "Items refused inside requests that were otherwise taken"
+    );
+    metrics::describe_counter!(REFUSED_REQUESTS, "Requests refused as a whole");
+    metrics::describe_histogram!(
+        INGEST_TO_VISIBLE,
+        "From a request's arrival to its items being durable and visible to queries"
+    );
+    metrics::describe_histogram!(HTTP_SECONDS, "How long HTTP requests take");
+}
