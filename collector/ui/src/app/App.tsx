@@ -1,0 +1,42 @@
+// The frame of all pages: top bar, the page of the URL, the cheat sheet.
+import { useEffect, useState } from "react";
+import { AlertsPage } from "../alerts/AlertsPage";
+import { LogsPage } from "../logs/LogsPage";
+import { Toasts } from "../widgets/Toasts";
+import { CheatSheet } from "./CheatSheet";
+import { navigate, useLocation } from "./location";
+import { NotFound } from "./NotFound";
+import { useShortcuts } from "./shortcuts";
+import { TopBar } from "./TopBar";
+
+export function App() {
+  const { path } = useLocation();
+  const [help, setHelp] = useState(false);
+  useShortcuts({
+    "?": () => setHelp(true),
+    "g l": () => navigate("/ui/logs"),
+    "g a": () => navigate("/ui/alerts"),
+  });
+  return (
+    <>
+      <TopBar onHelp={() => setHelp(true)} />
+      <Page path={path} />
+      {help && <CheatSheet onClose={() => setHelp(false)} />}
+      <Toasts />
+    </>
+  );
+}
+
+function Page({ path }: { path: string }) {
+  const page = path.replace(/\/+$/, "");
+  useEffect(() => {
+    if (page === "/ui") navigate(`/ui/logs${window.location.search}`, { replace: true });
+    document.title = `${TITLES[page] ?? "Not found"} · Watchkeeper`;
+  }, [page]);
+  if (page === "/ui") return null;
+  if (page === "/ui/logs") return <LogsPage />;
+  if (page === "/ui/alerts") return <AlertsPage />;
+  return <NotFound path={path} />;
+}
+
+const TITLES: Record<string, string> = { "/ui": "Logs", "/ui/logs": "Logs", "/ui/alerts": "Alerts" };

@@ -1,0 +1,128 @@
+// A record's fields as the drawer lists them, each with the search term that
+// matches it where there is one.
+import type { Json, LogRecord } from "../api/types";
+import { levelOf } from "./severity";
+
+export interface Field {
+  name: string;
+  /** As shown: text as it is, arrays and objects as indented JSON. */
+  text: string;
+  nested: boolean;
+  /** The field's name and value in a search; undefined when it cannot be filtered. */
+  filter: { field: string; value: string } | undefined;
+}
+
+export interface FieldSection {
+  title: string;
+  fields: Field[];
+}
+
+/** Names the search keeps for itself: an attribute of that name is written `attr.name`. */
+const FIXED = new Set([
+  "timestamp",
+  "observed_timestamp",
+  "severity",
+  "level",
+  "severity_number",
+  "severity_text",
+  "body",
+  "service",
+  "trace_id",
+  "span_id",
+  "event_name",
+  "scope",
+  "scope_name",
+  "scope_version",
+]);
+
+export function attributeField(key: string): string {
+  const taken = FIXED.has(key) || /^(attr|resource)\./.test(key);
+  return taken ? `attr.${key}` : key;
+}
+
+export function sections(record: LogRecord): FieldSection[] {
+  const attributes = Object.entries(record.attributes).map(([key, value]) =>
+    field(key, value, attributeField(key)),
+  );
+  const resource = Object.entries(record.resource).map(([key, value]) =>
+    field(key, value, key === "service.name" ? "service" : `resource.${key}`),
+  );
+  const scope = Object.entries(record.scope)
+    .filter(([, value]) => !isEmpty(value))
+    .map(([key, value]) => field(key, value, scopeField(key)));
+  return [
+    { title: "Record", fields: recordFields(record) },
+    { title: "Attributes", fields: attributes.sort(byName) },
+    { title: "Resource", fields: resource.sort(byName) },
+    { title: "Scope", fields: scope },
+  ].filter((section) => section.fields.length > 0);
+}
+
+function recordFields(record: LogRecord): Field[] {
+  const level = levelOf(record.severity_number);
+  const severity = record.severity_text
+    ? `${record.severity_text} (${record.severity_number})`
+    : `${level} (${record.severity_number})`;
+  const shown: Field[] = [
+    { name: "severity", text: severity, nested: false, filter: { field: "severity", value: level } },
+  ];
+  const texts: [string, string | null | undefined][] = [
+    ["service", record.service],
+    ["event_name", record.event_name],
+    ["trace_id", record.trace_id],
+    ["span_id", record.span_id],
+  ];
+  for (const [name, value] of texts) if (value) shown.push(field(name, value, name));
+  if (record.observed_timestamp) {
+    const text = record.observed_timestamp;
+    shown.push({ name: "observed_timestamp", text, nested: false, filter: undefined });
+  }
+  shown.push({ name: "id", text: record.id, nested: false, filter: undefined });
+  return shown;
+}
+
+function scopeField(key: string): string | undefined {
+  return key === "name" || key === "version" ? `scope_${key}` : undefined;
+}
+
+function field(name: string, value: Json, searched: string | undefined): Field {
+  const nested = typeof value === "object" && value !== null;
+  const text = nested ? JSON.stringify(value, null, 2) : String(value);
+  const filterable = searched !== undefined && !nested && value !== null;
+  return { name, text, nested, filter: filterable ? { field: searched, value: text } : undefined };
+}
+
+function isEmpty(value: Json): boolean {
+  return value === "" || value === null || (typeof value === "object" && Object.keys(value).length === 0);
+}
+
+function byName(a: Field, b: Field): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+/** The message on one line; a body that is no text is compact JSON. */
+export function messageText(record: LogRecord): string {
+  if (typeof record.body === "string") return record.body;
+  return record.body === null ? "" : JSON.stringify(record.body);
+}
+
+/** The message at full length; JSON is indented. */
+export function messageBlock(record: LogRecord): string {
+  if (typeof record.body !== "string") {
+    return record.body === null ? "" : JSON.stringify(record.body, null, 2);
+  }
+  if (!/^\s*[[{]/.test(record.body)) return record.body;
+  try {
+    return JSON.stringify(JSON.parse(record.body), null, 2);
+  } catch {
+    return record.body;
+  }
+}
+
+/** `key=value` of the attributes, for the end of a row. */
+export function attributePreview(record: LogRecord): string {
+  return Object.entries(record.attributes)
+    .slice(0, 12)
+    .map(([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : String(value)}`)
+    .join("  ");
+}

@@ -1,0 +1,111 @@
+// URL state, bars and fields of the Logs page.
+import { describe, expect, test } from "vitest";
+import type { LogRecord } from "../api/types";
+import { dragRange, slices, toBars } from "./bars";
+import { attributeField, messageBlock, messageText, sections } from "./fields";
+import { DEFAULT_STATE, logsUrl, readState } from "./state";
+
+describe("URL state", () => {
+  test("defaults leave nothing in the URL", () => {
+    expect(logsUrl(DEFAULT_STATE)).toBe("/ui/logs");
+    expect(readState("")).toEqual(DEFAULT_STATE);
+  });
+
+  test("every field survives the way through the URL", () => {
+    const state = {
+      query: 'a & b:"c+d" 🦀 #%',
+      range: { from: "2026-01-02T03:04:05.000Z", to: "now" },
+      order: "oldest" as const,
+      record: "12:34",
+      wrap: true,
+      histogram: false,
+      refresh: 10,
+    };
+    expect(readState(new URL(logsUrl(state), "http://x").search)).toEqual(state);
+  });
+
+  test("unknown values fall back to their defaults", () => {
+    expect(readState("?order=upwards&refresh=7&wrap=yes")).toEqual(DEFAULT_STATE);
+  });
+});
+
+describe("bars", () => {
+  const response = {
+    step_ms: 1000,
+    buckets: [
+      { start: "2026-01-02T03:04:05.000000000Z", counts: { info: 1000, error: "1" } },
+      { start: "2026-01-02T03:04:06.000000000Z", counts: { INFO: 3, odd: 2 } },
+    ],
+  };
+
+  test("counts add up by level, unknown names as unset", () => {
+    const { bars, total, totals, highest } = toBars(response);
+    expect([total, highest]).toEqual([1006, 1001]);
+    expect(totals).toEqual({ info: 1003, error: 1, unset: 2 });
+    expect(bars[0]?.end).toBe(Date.parse("2026-01-02T03:04:06Z"));
+  });
+
+  test("one error among a thousand records is visible and lies at the bottom", () => {
+    const { bars, highest } = toBars(response);
+    const [bar] = bars;
+    if (bar === undefined) throw new Error("no bar");
+    const drawn = slices(bar, highest, 100);
+    expect(drawn[0]).toMatchObject({ level: "error", bottom: 0 });
+    expect(drawn[0]?.height).toBeGreaterThan(1.9);
+    const top = drawn.at(-1);
+    expect((top?.bottom ?? 0) + (top?.height ?? 0)).toBeCloseTo(100);
+  });
+
+  test("a drag widens to whole buckets, in either direction, inside the range", () => {
+    const shown = { start: 5000, end: 65_000 };
+    expect(dragRange(12_300, 27_900, 5000, 5000, shown)).toEqual({ start: 10_000, end: 30_000 });
+    expect(dragRange(27_900, 12_300, 5000, 5000, shown)).toEqual({ start: 10_000, end: 30_000 });
+    expect(dragRange(-100, 99_000, 5000, 0, shown)).toEqual(shown);
+  });
+});
+
+describe("fields", () => {
+  const record: LogRecord = {
+    id: "1",
+    timestamp: "2026-01-02T03:04:05.123456789Z",
+    severity_number: 17,
+    severity_text: "ERROR",
+    body: "boom",
+    trace_id: "0af7651916cd43dd8448eb211c80319c",
+    service: "api",
+    resource: { "service.name": "api", "host.name": "a1" },
+    scope: { name: "sqlx", version: "" },
+    attributes: { "http.status": 500, ok: false, list: [1, 2], big: "9007199254740993", service: "x", none: null },
+  };
+  const all = sections(record).flatMap((section) => section.fields);
+  const filterOf = (name: string, at = 0) => all.filter((field) => field.name === name)[at]?.filter;
+
+  test("each scalar field knows the term that finds it", () => {
+    expect(filterOf("http.status")).toEqual({ field: "http.status", value: "500" });
+    expect(filterOf("ok")).toEqual({ field: "ok", value: "false" });
+    expect(filterOf("big")).toEqual({ field: "big", value: "9007199254740993" });
+    expect(filterOf("host.name")).toEqual({ field: "resource.host.name", value: "a1" });
+    expect(filterOf("service.name")).toEqual({ field: "service", value: "api" });
+    expect(filterOf("severity")).toEqual({ field: "severity", value: "error" });
+    expect(filterOf("name")).toEqual({ field: "scope_name", value: "sqlx" });
+  });
+
+  test("an attribute named like a fixed field is searched by its full name", () => {
+    expect(attributeField("service")).toBe("attr.service");
+    expect(attributeField("resource.x")).toBe("attr.resource.x");
+    expect(filterOf("service", 1)).toEqual({ field: "attr.service", value: "x" });
+  });
+
+  test("arrays and nulls offer no filter; empty scope fields are left out", () => {
+    expect(filterOf("list")).toBeUndefined();
+    expect(filterOf("none")).toBeUndefined();
+    expect(all.some((field) => field.name === "version")).toBe(false);
+  });
+
+  test("a message that is JSON is one line in a row and indented in the drawer", () => {
+    expect(messageText({ ...record, body: { a: 1 } })).toBe('{"a":1}');
+    expect(messageBlock({ ...record, body: '{"a":1}' })).toBe('{\n  "a": 1\n}');
+    expect(messageBlock({ ...record, body: "{not json" })).toBe("{not json");
+    expect(messageText({ ...record, body: null })).toBe("");
+  });
+});

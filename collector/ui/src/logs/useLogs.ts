@@ -1,0 +1,128 @@
+// What the Logs page asks the server: pages of records and the histogram of one
+// run, a run being a query over a resolved range.
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { asApiError, type ApiError } from "../api/client";
+import { logHistogram, searchLogs } from "../api/logs";
+import type { LogRecord, Order, SearchPage, SearchStats } from "../api/types";
+import { iso, type TimeRange } from "../time/range";
+import { toBars, type Bars } from "./bars";
+
+export interface Run {
+  query: string;
+  range: TimeRange;
+  order: Order;
+}
+
+export interface Found {
+  run: Run;
+  records: LogRecord[];
+  /** Summed over the pages loaded so far; times too. */
+  stats: SearchStats;
+  partial: boolean;
+  warnings: string[];
+}
+
+export interface Logs {
+  found: Found | undefined;
+  bars: Bars | undefined;
+  /** Why this run has no answer. */
+  error: ApiError | undefined;
+  /** Why the next page did not come. */
+  pageError: ApiError | undefined;
+  histogramError: ApiError | undefined;
+  running: boolean;
+  /** What is shown belongs to an earlier run. */
+  stale: boolean;
+  cancelled: boolean;
+  hasMore: boolean;
+  loadingMore: boolean;
+  loadMore: () => void;
+  retry: () => void;
+  cancel: () => void;
+}
+
+const PAGE = 200;
+const BUCKETS = 90;
+
+export function useLogs(run: Run | undefined, withHistogram: boolean): Logs {
+  const client = useQueryClient();
+  const times = { start: iso(run?.range.start ?? 0), end: iso(run?.range.end ?? 0) };
+  const query = run?.query ?? "";
+  const order = run?.order ?? "newest";
+
+  const search = useInfiniteQuery({
+    queryKey: ["logs", "search", query, times.start, times.end, order],
+    queryFn: async ({ pageParam, signal }): Promise<{ page: SearchPage; run: Run | undefined }> => {
+      const cursor = pageParam === undefined ? {} : { cursor: pageParam };
+      const page = await searchLogs({ ...times, query, order, limit: PAGE, ...cursor }, signal);
+      return { page, run };
+    },
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ page }) => page.cursor ?? undefined,
+    placeholderData: keepPreviousData,
+    structuralSharing: false,
+    enabled: run !== undefined,
+  });
+  const histogram = useQuery({
+    queryKey: ["logs", "histogram", query, times.start, times.end],
+    queryFn: ({ signal }) =>
+      logHistogram({ ...times, query, buckets: BUCKETS, by: ["severity"] }, signal),
+    placeholderData: keepPreviousData,
+    enabled: run !== undefined && withHistogram,
+  });
+
+  const current = useMemo(() => search.data && toFound(search.data.pages), [search.data]);
+  const failure = search.error === null ? undefined : asApiError(search.error);
+  const error = search.isFetchNextPageError ? undefined : failure;
+  const kept = useKept(current);
+  const found = current ?? (error?.temporary === true && kept?.run.query === query ? kept : undefined);
+  const bars = useMemo(() => histogram.data && toBars(histogram.data), [histogram.data]);
+  const running = search.isFetching && !search.isFetchingNextPage;
+  return {
+    found,
+    bars,
+    error,
+    pageError: search.isFetchNextPageError ? failure : undefined,
+    histogramError: histogram.error === null ? undefined : asApiError(histogram.error),
+    running,
+    stale: search.isPlaceholderData || (current === undefined && found !== undefined),
+    cancelled:
+      run !== undefined && !search.isFetching && (search.isPending || search.isPlaceholderData),
+    hasMore: search.hasNextPage && !search.isPlaceholderData,
+    loadingMore: search.isFetchingNextPage,
+    loadMore: () => void search.fetchNextPage(),
+    retry: () => {
+      void search.refetch();
+      if (withHistogram) void histogram.refetch();
+    },
+    cancel: () => void client.cancelQueries({ queryKey: ["logs"] }),
+  };
+}
+
+/** The last answer there was. */
+function useKept(current: Found | undefined): Found | undefined {
+  const [kept, keep] = useState(current);
+  if (current !== undefined && current !== kept) keep(current);
+  return kept;
+}
+
+function toFound(pages: { page: SearchPage; run: Run | undefined }[]): Found | undefined {
+  const first = pages[0];
+  if (first?.run === undefined) return undefined;
+  const stats = { ...first.page.stats };
+  for (const { page } of pages.slice(1)) {
+    stats.splits = Math.max(stats.splits, page.stats.splits);
+    stats.blocks_total = Math.max(stats.blocks_total, page.stats.blocks_total);
+    stats.blocks_scanned += page.stats.blocks_scanned;
+    stats.rows_scanned += page.stats.rows_scanned;
+    stats.elapsed_ms += page.stats.elapsed_ms;
+  }
+  return {
+    run: first.run,
+    records: pages.flatMap(({ page }) => page.records),
+    stats,
+    partial: pages.some(({ page }) => page.partial),
+    warnings: [...new Set(pages.flatMap(({ page }) => page.warnings ?? []))],
+  };
+}

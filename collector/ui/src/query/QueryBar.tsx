@@ -1,0 +1,110 @@
+// The search field: one line of CodeMirror. Enter runs; an error of the server
+// is underlined where it lies and explained below.
+import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import { EditorState } from "@codemirror/state";
+import { EditorView, keymap, placeholder } from "@codemirror/view";
+import { useEffect, useEffectEvent, useImperativeHandle, useRef, type Ref } from "react";
+import type { ApiError } from "../api/client";
+import { colours, errorMark, showError } from "./language";
+import { utf16Span } from "./position";
+import s from "./QueryBar.module.css";
+
+export interface QueryBarHandle {
+  focus: () => void;
+  /** The text as it stands, run or not. */
+  text: () => string;
+}
+
+interface QueryBarProps {
+  /** The query that was run last. */
+  query: string;
+  error: ApiError | undefined;
+  onRun: (query: string) => void;
+  ref: Ref<QueryBarHandle>;
+}
+
+const EXAMPLE = 'Search: words, "phrases", service:api, severity:>=warn, AND OR NOT ( ), prefix*';
+
+const oneLine = EditorState.transactionFilter.of((transaction) => {
+  if (!transaction.docChanged || transaction.newDoc.lines === 1) return transaction;
+  // A pasted text of several lines becomes one.
+  const text = transaction.newDoc.toString().replace(/\s*\n\s*/g, " ");
+  const insert = { from: 0, to: transaction.startState.doc.length, insert: text };
+  return { changes: insert, selection: { anchor: text.length } };
+});
+
+export function QueryBar({ query, error, onRun, ref }: QueryBarProps) {
+  const host = useRef<HTMLDivElement>(null);
+  const editor = useRef<EditorView>(undefined);
+  const run = useEffectEvent(() => onRun(editor.current?.state.doc.toString().trim() ?? ""));
+
+  useEffect(() => {
+    if (host.current === null) return undefined;
+    const view = new EditorView({
+      parent: host.current,
+      extensions: [
+        keymap.of([
+          { key: "Enter", run: () => (run(), true) },
+          { key: "Mod-Enter", run: () => (run(), true) },
+          { key: "Escape", run: (target) => (target.contentDOM.blur(), true) },
+        ]),
+        history(),
+        keymap.of([...historyKeymap, ...defaultKeymap]),
+        oneLine,
+        colours,
+        errorMark,
+        placeholder(EXAMPLE),
+        EditorView.contentAttributes.of({
+          "aria-label": "Search",
+          "aria-describedby": "query-error",
+          "aria-multiline": "false",
+          spellcheck: "false",
+          autocapitalize: "off",
+        }),
+      ],
+    });
+    editor.current = view;
+    return () => view.destroy();
+  }, []);
+
+  useEffect(() => {
+    const view = editor.current;
+    if (view === undefined || view.state.doc.toString() === query) return;
+    view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: query }, selection: { anchor: query.length } });
+  }, [query]);
+
+  const position = error?.position;
+  useEffect(() => {
+    const span = position && utf16Span(query, position);
+    editor.current?.dispatch({ effects: showError.of(span) });
+  }, [query, position]);
+
+  useImperativeHandle(ref, () => ({
+    focus: () => {
+      const view = editor.current;
+      view?.focus();
+      view?.dispatch({ selection: { anchor: 0, head: view.state.doc.length } });
+    },
+    text: () => editor.current?.state.doc.toString().trim() ?? "",
+  }));
+
+  return (
+    <div className={s.bar}>
+      <div ref={host} className={s.editor} data-invalid={error !== undefined} />
+      <div id="query-error" role="alert">
+        {error !== undefined && <QueryError query={query} error={error} />}
+      </div>
+    </div>
+  );
+}
+
+function QueryError({ query, error }: { query: string; error: ApiError }) {
+  const span = error.position && utf16Span(query, error.position);
+  return (
+    <p className={s.error}>
+      <strong>{error.message}</strong>
+      {error.hint !== undefined && <span className={s.hint}>{error.hint}</span>}
+      {span !== undefined && <span className={s.column}>at character {span.from + 1}</span>}
+    </p>
+  );
+}

@@ -1,0 +1,33 @@
+// Copies text to the clipboard, also where the page is not served over TLS.
+import { toast } from "./Toasts";
+
+export async function copy(text: string, what: string): Promise<void> {
+  const done = (await writeClipboard(text)) || copyBySelection(text);
+  toast(done ? `${what} copied` : `The browser does not allow copying: ${what.toLowerCase()} not copied`);
+}
+
+async function writeClipboard(text: string): Promise<boolean> {
+  if (!window.isSecureContext) return false;
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function copyBySelection(text: string): boolean {
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.style.position = "fixed";
+  area.style.opacity = "0";
+  const focused = document.activeElement;
+  document.body.append(area);
+  area.select();
+  // The only way to copy outside secure contexts, deprecated as it is.
+  // eslint-disable-next-line @typescript-eslint/no-deprecated
+  const done = document.execCommand("copy");
+  area.remove();
+  if (focused instanceof HTMLElement) focused.focus();
+  return done;
+}
