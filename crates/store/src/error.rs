@@ -73,6 +73,12 @@ pub enum StoreError {
         /// Where the checkpoint stands.
         found: u64,
     },
+    /// A split that was to be replaced is not visible any more: it expired or was replaced.
+    #[error("split {id} is no longer visible; the replacement was not published")]
+    SplitsChanged {
+        /// The first such split.
+        id: String,
+    },
     /// The object store failed.
     #[error("{action} {key}: {message}")]
     Object {

@@ -8,6 +8,7 @@
 //! What must hold: an acknowledged request survives `kill -9` and power loss; a query sees it
 //! from the acknowledgement on, exactly once; replaying the log changes no answer.
 
+pub mod catalog;
 pub mod checked;
 pub mod columns;
 pub mod config;
@@ -22,6 +23,8 @@ pub mod search;
 pub mod split;
 
 mod engine;
+#[cfg(test)]
+mod postgres_for_tests;
 
 pub use config::{HeadConfig, LogConfig, QueryConfig, Retention, StoreConfig};
 pub use database::{Database, DatabaseKind, Migration};
