@@ -118,27 +118,28 @@ pub struct LockGuard {
 
 /// Makes `path` and its missing parents, durably.
 ///
+/// A directory that is already there may have been made by a process that was killed before it
+/// could sync, so every parent is synced, except one that we did not change and may not open.
+///
 /// # Errors
 ///
 /// Whatever the disk answers; what was made stays.
 pub fn create_directories(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    if let Ok(entry) = disk.entry(path) {
-        if entry.is_directory {
-            return Ok(());
-        }
+    if disk.entry(path).is_ok_and(|entry| !entry.is_directory) {
         return Err(io::Error::new(
             io::ErrorKind::NotADirectory,
             format!("{} is a file", path.display()),
         ));
     }
-    let Some(parent) = path.parent() else {
+    let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) else {
         return Ok(());
     };
     create_directories(disk, parent)?;
-    if disk.create_directory(path)? {
-        disk.sync_directory(parent, SyncPoint::Directory)?;
+    let is_new = disk.create_directory(path)?;
+    match disk.sync_directory(parent, SyncPoint::Directory) {
+        Err(error) if !is_new && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
     }
-    Ok(())
 }
 
 /// The local file system.

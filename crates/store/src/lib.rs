@@ -18,6 +18,7 @@ pub mod error;
 pub mod head;
 pub mod index;
 pub mod ingest;
+pub mod log;
 pub mod metrics;
 pub mod search;
 pub mod split;
