@@ -1,9 +1,9 @@
 //! Bytes of a sealed file that are checked before they are used.
 //!
-//! Parquet pages carry no checksums that our writer could set, and zstd without its own would turn
-//! a flipped bit into a wrong value. So the catalog keeps a CRC-32 of every [`SECTOR_BYTES`] of a
-//! split, and every read of the file goes through [`CheckedBytes`], which checks a sector the
-//! first time it is touched. Damage is an error that names file and offset.
+//! Parquet pages carry no checksums that our writer could set, so a flipped bit could become a
+//! wrong sample. The catalog keeps a CRC-32 of every [`SECTOR_BYTES`] of a metric split, and every
+//! read of the file goes through [`CheckedBytes`], which checks a sector the first time it is
+//! touched. Damage is an error that names file and offset.
 
 use std::io::{Cursor, Write};
 use std::ops::Range;
@@ -41,11 +41,6 @@ impl Checksums {
             length: bytes.len() as u64,
             sectors,
         }
-    }
-
-    /// The file's length, bytes.
-    pub fn length(&self) -> u64 {
-        self.length
     }
 
     fn sector(&self, number: usize) -> Option<u32> {
@@ -127,8 +122,7 @@ pub struct CheckedBytes {
 struct File {
     key: String,
     bytes: Bytes,
-    /// `None` when the bytes never left memory.
-    checksums: Option<Checksums>,
+    checksums: Checksums,
     /// One bit a sector: checked and found right.
     checked: Vec<AtomicU64>,
 }
@@ -162,22 +156,10 @@ impl CheckedBytes {
             file: Arc::new(File {
                 key,
                 bytes,
-                checksums: Some(checksums),
+                checksums,
                 checked,
             }),
         })
-    }
-
-    /// Bytes that this process encoded and still holds: nothing to check.
-    pub fn trusted(key: impl Into<String>, bytes: Bytes) -> Self {
-        Self {
-            file: Arc::new(File {
-                key: key.into(),
-                bytes,
-                checksums: None,
-                checked: Vec::new(),
-            }),
-        }
     }
 
     /// The file's key, for messages.
@@ -214,9 +196,6 @@ impl CheckedBytes {
     }
 
     fn check(&self, sector: usize) -> Result<(), StoreError> {
-        let Some(checksums) = &self.file.checksums else {
-            return Ok(());
-        };
         let (word, bit) = (&self.file.checked[sector / 64], 1_u64 << (sector % 64));
         if word.load(Ordering::Relaxed) & bit != 0 {
             return Ok(());
@@ -224,7 +203,7 @@ impl CheckedBytes {
         let start = sector * SECTOR_BYTES;
         let end = (start + SECTOR_BYTES).min(self.size());
         let found = crc32fast::hash(&self.file.bytes[start..end]);
-        match checksums.sector(sector) {
+        match self.file.checksums.sector(sector) {
             Some(expected) if expected == found => {
                 word.fetch_or(bit, Ordering::Relaxed);
                 Ok(())
@@ -319,7 +298,8 @@ mod tests {
 
     #[test]
     fn a_range_past_the_end_is_an_error() {
-        let file = CheckedBytes::trusted("s", Bytes::from_static(b"abc"));
+        let file =
+            CheckedBytes::new("s", Bytes::from_static(b"abc"), Checksums::of(b"abc")).unwrap();
         assert!(file.slice(2..4).is_err());
         assert_eq!(&file.slice(1..3).unwrap()[..], b"bc");
     }

@@ -13,6 +13,7 @@ use arrow::array::{
     TimestampMillisecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use bytes::Bytes;
 use model::metric::MetricMetadata;
 use model::time::NANOS_PER_MILLI;
 use model::{Exemplar, Labels, Matcher};
@@ -28,11 +29,12 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use promql::matching::CompiledMatchers;
 use promql::{SourceError, Window};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::chunk::{CHUNK_VERSION, Chunk, ChunkValues};
 use super::head::{SeriesColumns, start_of};
-use crate::checked::CheckedBytes;
+use crate::checked::{CheckedBytes, ChecksummingWriter, Checksums};
 use crate::error::StoreError;
 use crate::head::SplitSummary;
 
@@ -42,6 +44,14 @@ const METADATA_KEY: &str = "watchkeeper.metrics.metadata";
 const ROW_GROUP_ROWS: usize = 16_384;
 /// Rows of one data page: what a needle reads.
 const PAGE_ROWS: usize = 256;
+
+/// What the catalog keeps of a metric split besides rows and times.
+#[derive(Serialize, Deserialize)]
+struct SplitNotes {
+    series: u64,
+    chunk_version: u8,
+    checksums: Checksums,
+}
 
 /// Writes a split of `series`, which are sorted by labels.
 ///
@@ -54,7 +64,8 @@ pub(super) fn write(
     out: &mut (dyn Write + Send),
 ) -> Result<SplitSummary, StoreError> {
     let described = serde_json::to_string(metadata).expect("metadata is text only");
-    let mut writer = ArrowWriter::try_new(&mut *out, schema(), Some(properties(described)))
+    let mut out = ChecksummingWriter::new(out);
+    let mut writer = ArrowWriter::try_new(&mut out, schema(), Some(properties(described)))
         .map_err(|error| encoding("start a metric split", error))?;
     let mut samples = 0_u64;
     let mut bounds: Option<(i64, i64)> = None;
@@ -76,6 +87,7 @@ pub(super) fn write(
     writer
         .close()
         .map_err(|error| encoding("finish a metric split", error))?;
+    let (_, checksums) = out.finish();
     let (min_ms, max_ms) = bounds.unwrap_or((0, 0));
     Ok(SplitSummary {
         rows: samples,
@@ -84,7 +96,11 @@ pub(super) fn write(
         max_time: max_ms
             .saturating_mul(NANOS_PER_MILLI)
             .saturating_add(NANOS_PER_MILLI - 1),
-        metadata: json!({ "series": series_count, "chunk_version": CHUNK_VERSION }),
+        metadata: json!(SplitNotes {
+            series: series_count,
+            chunk_version: CHUNK_VERSION,
+            checksums,
+        }),
     })
 }
 
@@ -244,17 +260,20 @@ pub struct MetricSplit {
 }
 
 impl MetricSplit {
-    /// Opens the split whose whole file is `bytes`.
+    /// Opens the split `key` whose whole file is `bytes`, with what the catalog keeps of it.
     ///
     /// # Errors
     ///
     /// The file is no metric split, or its footer is damaged.
-    pub fn open(bytes: CheckedBytes) -> Result<Self, StoreError> {
+    pub fn open(key: &str, bytes: Bytes, summary: &SplitSummary) -> Result<Self, StoreError> {
         let damaged = |message: String| StoreError::Damaged {
-            file: bytes.key().to_owned(),
+            file: key.to_owned(),
             offset: 0,
             message,
         };
+        let notes = SplitNotes::deserialize(&summary.metadata)
+            .map_err(|error| damaged(format!("its catalog entry has no checksums: {error}")))?;
+        let bytes = CheckedBytes::new(key, bytes, notes.checksums)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
         let footer = ArrowReaderMetadata::load(&bytes, options)
             .map_err(|error| damaged(format!("no Parquet footer: {error}")))?;

@@ -13,9 +13,7 @@ use promql::{SelectLimits, SeriesSource, SourceError, Window};
 use proptest::prelude::*;
 
 use super::{MetricHead, MetricSnapshot, MetricSplit};
-use crate::checked::{CheckedBytes, Checksums};
-use crate::error::StoreError;
-use crate::head::{HeadRows, HeadSettings, MetricRows};
+use crate::head::{HeadRows, HeadSettings, MetricRows, SplitSummary};
 
 const SETTINGS: HeadSettings = HeadSettings {
     row_group_rows: 100,
@@ -47,20 +45,12 @@ fn empty() -> Arc<MetricHead> {
     Arc::new(MetricHead::restore(&SETTINGS, None).unwrap())
 }
 
-fn sealed(head: &MetricHead) -> (MetricSplit, Vec<u8>) {
+fn sealed(head: &MetricHead) -> (MetricSplit, Vec<u8>, SplitSummary) {
     let mut bytes = Vec::new();
     let summary = head.seal(&mut bytes).unwrap();
     assert_eq!(summary.rows, head.rows());
-    (open(bytes.clone(), &bytes).unwrap(), bytes)
-}
-
-/// The split in `bytes`, of which `written` were written.
-fn open(bytes: Vec<u8>, written: &[u8]) -> Result<MetricSplit, StoreError> {
-    MetricSplit::open(CheckedBytes::new(
-        "test",
-        Bytes::from(bytes),
-        Checksums::of(written),
-    )?)
+    let split = MetricSplit::open("test", Bytes::from(bytes.clone()), &summary).unwrap();
+    (split, bytes, summary)
 }
 
 async fn floats(snapshot: &MetricSnapshot, matchers: &[Matcher]) -> Vec<(String, Vec<(i64, u64)>)> {
@@ -231,7 +221,7 @@ async fn histograms_exemplars_stale_markers_and_metadata_survive_a_seal() {
         .into(),
         metadata: vec![family.clone()],
     });
-    let (split, _) = sealed(&head);
+    let (split, _, _) = sealed(&head);
     let snapshot = MetricSnapshot {
         splits: vec![Arc::new(split)],
         generations: Vec::new(),
@@ -253,7 +243,7 @@ async fn histograms_exemplars_stale_markers_and_metadata_survive_a_seal() {
 async fn matchers_select_in_head_and_split_alike_and_limits_refuse() {
     let head = empty();
     apply(&head, ["a", "b", "c"].map(|series| gauge(series, 1, 1.0)));
-    let (split, _) = sealed(&head);
+    let (split, _, _) = sealed(&head);
     let places = [
         MetricSnapshot {
             splits: vec![Arc::new(split)],
@@ -305,7 +295,7 @@ async fn matchers_select_in_head_and_split_alike_and_limits_refuse() {
 async fn a_flipped_byte_anywhere_in_a_split_is_an_error() {
     let head = empty();
     apply(&head, (0..200).map(|time| gauge("a", time, time as f64)));
-    let (split, bytes) = sealed(&head);
+    let (split, bytes, summary) = sealed(&head);
     let whole = MetricSnapshot {
         splits: vec![Arc::new(split)],
         generations: Vec::new(),
@@ -314,7 +304,7 @@ async fn a_flipped_byte_anywhere_in_a_split_is_an_error() {
     for at in (0..bytes.len()).step_by(3) {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x55;
-        let Ok(split) = open(damaged, &bytes) else {
+        let Ok(split) = MetricSplit::open("test", Bytes::from(damaged), &summary) else {
             continue;
         };
         let snapshot = MetricSnapshot {
