@@ -1,4 +1,4 @@
-//! `cargo xtask test` and `ci`: every check in turn, its output as it comes, and at the end each
+//! `cargo xtask lint`, `test` and `ci`: every check in turn, its output as it comes, and at the end each
 //! runner's own closing line.
 
 use std::path::Path;
@@ -27,12 +27,13 @@ pub async fn test(root: &Path) -> anyhow::Result<()> {
     conclude(run_tests(root).await?)
 }
 
-/// [`test`] after the checks of form.
+/// Checks format, lints and the rules about dependencies.
 ///
 /// # Errors
 ///
-/// As [`test`].
-pub async fn ci(root: &Path) -> anyhow::Result<()> {
+/// When a check fails.
+pub async fn lint(root: &Path) -> anyhow::Result<()> {
+    crate::dependencies::check(root)?;
     let mut format = workspace::cargo(root);
     format.args(["fmt", "--all", "--check"]);
     let mut lint = workspace::cargo(root);
@@ -45,9 +46,20 @@ pub async fn ci(root: &Path) -> anyhow::Result<()> {
         "-D",
         "warnings",
     ]);
-    let mut outcomes = vec![run("format", format).await?, run("lints", lint).await?];
-    outcomes.extend(run_tests(root).await?);
-    conclude(outcomes)
+    conclude(vec![
+        run("format", format).await?,
+        run("lints", lint).await?,
+    ])
+}
+
+/// [`lint`], then [`test`].
+///
+/// # Errors
+///
+/// As theirs.
+pub async fn ci(root: &Path) -> anyhow::Result<()> {
+    lint(root).await?;
+    test(root).await
 }
 
 async fn run_tests(root: &Path) -> anyhow::Result<Vec<Outcome>> {

@@ -7,6 +7,7 @@
 pub mod checks;
 pub mod children;
 pub mod demo;
+pub mod dependencies;
 pub mod fault;
 pub mod mail;
 pub mod postgres;

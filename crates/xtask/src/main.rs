@@ -38,7 +38,9 @@ enum Task {
     Fault { fault: Fault, switch: Switch },
     /// Builds the web UI and runs all tests.
     Test,
-    /// Checks format and lints, then runs all tests.
+    /// Checks format, lints and the rules about dependencies.
+    Lint,
+    /// `lint`, then `test`.
     Ci,
     /// Builds the web UI.
     Ui,
@@ -71,6 +73,7 @@ async fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Task::Test => checks::test(&root).await,
+        Task::Lint => checks::lint(&root).await,
         Task::Ci => checks::ci(&root).await,
         Task::Ui => {
             Prerequisite::Node.ensure().await?;
