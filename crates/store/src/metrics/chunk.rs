@@ -3,7 +3,7 @@
 //! Timestamps, start times and values are separate columns, each compressed by `pco`, which keeps
 //! every bit of a double (stale markers are NaNs told apart by their bits). A histogram chunk
 //! flattens its histograms into one column of integers (shapes) and one of doubles (counts).
-//! `docs/formats/metric-chunk.md` is the specification of the layout.
+//! `docs/formats/metric-split.md` is the specification of the layout.
 
 use std::sync::Arc;
 
