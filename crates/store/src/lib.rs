@@ -18,8 +18,10 @@ pub mod error;
 pub mod head;
 pub mod index;
 pub mod ingest;
+pub mod lock;
 pub mod log;
 pub mod metrics;
+pub mod objects;
 pub mod search;
 pub mod split;
 
