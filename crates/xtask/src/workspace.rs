@@ -33,36 +33,56 @@ pub fn root() -> anyhow::Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// When the build fails; cargo has said why on stderr.
+/// As [`build`].
 pub async fn build_programs(root: &Path) -> anyhow::Result<Programs> {
-    let mut child = cargo(root)
-        .args(["build", "-p", "watchkeeper", "-p", "instrumented-api"])
-        .args(["--message-format", "json-render-diagnostics"])
+    let [watchkeeper, instrumented_api] = build(root, ["watchkeeper", "instrumented-api"]).await?;
+    Ok(Programs {
+        watchkeeper,
+        instrumented_api,
+    })
+}
+
+/// Builds packages, as far as they are not, and tells where the program of the same name of each
+/// is.
+///
+/// # Errors
+///
+/// When the build fails; cargo has said why on stderr.
+pub async fn build<const N: usize>(
+    root: &Path,
+    packages: [&str; N],
+) -> anyhow::Result<[PathBuf; N]> {
+    let mut command = cargo(root);
+    command.args(["build", "--message-format", "json-render-diagnostics"]);
+    command.args(packages.iter().flat_map(|package| ["-p", package]));
+    let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .context("start cargo")?;
     let stdout = child.stdout.take().context("read cargo's messages")?;
     let mut lines = BufReader::new(stdout).lines();
-    let (mut watchkeeper, mut instrumented_api) = (None, None);
+    let mut programs = packages.map(|_| PathBuf::new());
     while let Some(line) = lines.next_line().await.context("read cargo's messages")? {
         let message: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        let Some(program) = message["executable"].as_str().map(PathBuf::from) else {
+        let Some(program) = message["executable"].as_str() else {
             continue;
         };
-        match message["target"]["name"].as_str() {
-            Some("watchkeeper") => watchkeeper = Some(program),
-            Some("instrumented-api") => instrumented_api = Some(program),
-            _ => {}
+        let name = message["target"]["name"].as_str();
+        if let Some(index) = packages.iter().position(|package| name == Some(package)) {
+            programs[index] = program.into();
         }
     }
     let status = child.wait().await.context("wait for cargo")?;
     if !status.success() {
         bail!("the build failed ({status})");
     }
-    Ok(Programs {
-        watchkeeper: watchkeeper.context("cargo built no program watchkeeper")?,
-        instrumented_api: instrumented_api.context("cargo built no program instrumented-api")?,
-    })
+    match programs
+        .iter()
+        .position(|program| program.as_os_str().is_empty())
+    {
+        Some(missing) => bail!("cargo built no program {}", packages[missing]),
+        None => Ok(programs),
+    }
 }
 
 /// `cargo`, the one that runs us if there is one.
