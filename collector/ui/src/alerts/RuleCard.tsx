@@ -126,5 +126,5 @@ function ago(time: string, at: number): string {
   const age = at - serverTime(time);
   // Prometheus gives year 1 for "never".
   if (!Number.isFinite(age) || age > 1e12) return "never";
-  return `${formatDuration(Math.max(0, age))} ago`;
+  return age < 1000 ? "just now" : `${formatDuration(age)} ago`;
 }

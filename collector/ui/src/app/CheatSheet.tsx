@@ -27,8 +27,9 @@ const SYNTAX: [string, string][] = [
   ["service:task-api", "field and value"],
   ['http.route:"/tasks/{id}"', "quote what is no plain word"],
   ["severity:>=warn", "comparison: > >= < <="],
+  ["error.type:*", "records that have the field"],
   ["a b", "both, as a AND b"],
-  ["(a OR b) NOT c", "OR, NOT, brackets"],
+  ["(a OR b) NOT c", "OR, NOT (or -c), brackets"],
 ];
 
 export function CheatSheet({ onClose }: { onClose: () => void }) {

@@ -13,7 +13,7 @@ export interface Preferences {
 }
 
 const KEY = "watchkeeper.preferences";
-const DEFAULTS: Preferences = { theme: "auto", zone: "local", drawerWidth: 460 };
+const DEFAULTS: Preferences = { theme: "auto", zone: "local", drawerWidth: 480 };
 const listeners = new Set<() => void>();
 let current = load();
 

@@ -1,5 +1,5 @@
 // Keyboard shortcuts: single keys and two-key sequences such as `t z`, never
-// while typing and never with a modifier.
+// while typing and never with a modifier. Enter stays with a focused control.
 import { useEffect, useEffectEvent } from "react";
 
 export type Shortcuts = Record<string, () => void>;
@@ -21,6 +21,7 @@ export function useShortcuts(shortcuts: Shortcuts): void {
     const listen = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key !== "Escape" && isTyping(event.target)) return;
+      if (event.key === "Enter" && event.target !== document.body) return;
       if (document.querySelector("dialog[open]") !== null) return;
       const sequence = first !== "" && event.timeStamp - firstAt < SEQUENCE_TIMEOUT_MS;
       const keys = sequence ? `${first} ${event.key}` : event.key;

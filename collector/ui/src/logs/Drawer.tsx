@@ -78,7 +78,7 @@ export function Drawer({ record, at, permalink, onFilter, onMove, onClose }: Dra
           </button>
           {record.trace_id && (
             <Link className={s.trace} href={traceUrl(record.trace_id, time)}>
-              All logs of this trace
+              Logs of this trace
             </Link>
           )}
         </div>

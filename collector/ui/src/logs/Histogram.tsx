@@ -16,6 +16,7 @@ interface HistogramProps {
 
 const HEIGHT = 72;
 const CLICK_PX = 4;
+const LABEL_PX = 56;
 
 export function Histogram({ bars, range, zone, stale, onZoom }: HistogramProps) {
   const { ref, width } = useWidth();
@@ -97,11 +98,13 @@ export function Histogram({ bars, range, zone, stale, onZoom }: HistogramProps) 
         <span className={s.highest}>{bars.highest.toLocaleString("en")}</span>
       )}
       <div className={s.axis} aria-hidden="true">
-        {axisTicks(range.start, range.end, zone, Math.max(2, Math.floor(width / 110))).map((tick) => (
-          <span key={tick.at} style={{ left: x(tick.at) }}>
-            {tick.label}
-          </span>
-        ))}
+        {axisTicks(range.start, range.end, zone, Math.max(2, Math.floor(width / 110)))
+          .filter((tick) => x(tick.at) < width - LABEL_PX)
+          .map((tick) => (
+            <span key={tick.at} style={{ left: x(tick.at) }}>
+              {tick.label}
+            </span>
+          ))}
       </div>
       {hovered !== undefined && pointer !== undefined && !dragging && (
         <Tooltip bar={hovered} zone={zone} left={Math.min(Math.max(pointer, 100), width - 100)} />
@@ -114,7 +117,7 @@ function Tooltip({ bar, zone, left }: { bar: Bar; zone: Zone; left: number }) {
   return (
     <div className={s.tooltip} style={{ left }}>
       <div className={s.when}>
-        {dayTime(bar.start, zone)} – {dayTime(bar.end, zone).slice(11)}
+        {dayTime(bar.start, zone).slice(5)} – {dayTime(bar.end, zone).slice(11)}
       </div>
       {bar.total === 0 && <div className={s.none}>no records</div>}
       {LEVELS.map((level) => {

@@ -49,11 +49,11 @@ export function LogsPage() {
     [state],
   );
   /** Another run; the record shown belongs to the last one. */
-  const search_ = (change: Partial<LogsState>) => {
+  const startRun = (change: Partial<LogsState>) => {
     navigate(logsUrl({ ...state, record: undefined, ...change }));
     rows.current?.top();
   };
-  const pickRange = (picked: RangeText) => search_({ range: picked });
+  const pickRange = (picked: RangeText) => startRun({ range: picked });
   const zoom = (picked: TimeRange) => pickRange(absolute(picked));
   const move = (by: (range: TimeRange) => TimeRange) => {
     if (run !== undefined) zoom(by(run.range));
@@ -63,7 +63,7 @@ export function LogsPage() {
     rows.current?.top();
   };
   const filter = (field: string, value: string, polarity: Polarity) =>
-    search_({
+    startRun({
       query: addFilter(query, field, value, polarity),
       ...(polarity === "for" && state.record !== undefined ? { record: state.record } : {}),
     });
@@ -105,7 +105,7 @@ export function LogsPage() {
           ref={bar}
           query={query}
           error={queryError}
-          onRun={(text) => search_({ query: text })}
+          onRun={(text) => startRun({ query: text })}
         />
         <TimePicker ref={picker} value={state.range} range={range} zone={zone} at={at} onChange={pickRange} />
         {logs.running ? (
@@ -116,7 +116,7 @@ export function LogsPage() {
           <button
             type="button"
             className={`primary ${s.run}`}
-            onClick={() => search_({ query: bar.current?.text() ?? query })}
+            onClick={() => startRun({ query: bar.current?.text() ?? query })}
           >
             Run
           </button>
@@ -129,7 +129,7 @@ export function LogsPage() {
       ) : (
         state.histogram && (
           <>
-            <div className={s.legend}>
+            <div className={s.legend} hidden={queryError !== undefined}>
               <Legend bars={bars} stale={logs.stale} onLevel={(level) => filter("severity", level, "for")} />
               {logs.histogramError !== undefined && error === undefined && (
                 <span role="alert">The histogram failed: {logs.histogramError.message}</span>
@@ -142,8 +142,7 @@ export function LogsPage() {
       <div className={s.progress} data-running={logs.running} />
       <Toolbar
         state={state}
-        stats={found?.stats}
-        loaded={found?.records.length ?? 0}
+        found={found}
         paused={paused}
         onChange={show}
         onRefresh={look}
@@ -176,7 +175,7 @@ export function LogsPage() {
                 range={found.run.range}
                 zone={zone}
                 onZoomOut={() => move((r) => zoomOut(r, at))}
-                onClear={() => search_({ query: "" })}
+                onClear={() => startRun({ query: "" })}
                 onLastDay={() => pickRange({ from: "now-24h", to: "now" })}
               />
             )}

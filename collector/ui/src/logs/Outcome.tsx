@@ -54,7 +54,10 @@ export function Failure({ error, onRetry }: { error: ApiError; onRetry: () => vo
   if (error.position !== undefined || error.code === "invalid_query") {
     return (
       <Message title="The search was not understood">
-        <p>The place is marked in the search above. Nothing was searched.</p>
+        <p>
+          {error.position === undefined ? "The reason stands above." : "The place is marked in the search above."}{" "}
+          Nothing was searched.
+        </p>
       </Message>
     );
   }

@@ -62,49 +62,51 @@ export function Rows(props: RowsProps) {
     onOpen(activeIndex);
   };
   return (
-    <div
-      ref={scroller}
-      className={s.scroller}
-      data-wrap={wrap}
-      data-day={props.withDay}
-      data-stale={props.stale}
-      role="grid"
-      aria-label="Log records"
-      aria-rowcount={records.length + 1}
-      aria-busy={props.stale}
-      aria-activedescendant={activeIndex >= 0 ? rowId(activeIndex) : undefined}
-      tabIndex={0}
-      onKeyDown={openActive}
-      onScroll={(event) => props.onScrolled(event.currentTarget.scrollTop > ROW_PX)}
-    >
-      <div className={`${s.row} ${s.head}`} role="row" aria-rowindex={1}>
-        <span role="columnheader">Time</span>
-        <span role="columnheader">Level</span>
-        <span role="columnheader">Service</span>
-        <span role="columnheader">Message</span>
+    <div className={s.frame}>
+      <div
+        ref={scroller}
+        className={s.scroller}
+        data-wrap={wrap}
+        data-day={props.withDay}
+        data-stale={props.stale}
+        role="grid"
+        aria-label="Log records"
+        aria-rowcount={records.length + 1}
+        aria-busy={props.stale}
+        aria-activedescendant={items.some((item) => item.index === activeIndex) ? rowId(activeIndex) : undefined}
+        tabIndex={0}
+        onKeyDown={openActive}
+        onScroll={(event) => props.onScrolled(event.currentTarget.scrollTop > ROW_PX)}
+      >
+        <div className={`${s.row} ${s.head}`} role="row" aria-rowindex={1}>
+          <span role="columnheader">Time</span>
+          <span role="columnheader">Level</span>
+          <span role="columnheader">Service</span>
+          <span role="columnheader">Message</span>
+        </div>
+        <div role="rowgroup" className={s.rows} style={{ height: virtual.getTotalSize() }}>
+          {items.map((item) => {
+            const record = records[item.index];
+            if (record === undefined) return null;
+            return (
+              <Row
+                key={item.key}
+                id={rowId(item.index)}
+                index={item.index}
+                record={record}
+                active={item.index === activeIndex}
+                zone={props.zone}
+                withDay={props.withDay}
+                marked={props.marked}
+                top={item.start}
+                measure={wrap ? virtual.measureElement : undefined}
+                onOpen={onOpen}
+              />
+            );
+          })}
+        </div>
+        <div className={s.footer}>{props.footer}</div>
       </div>
-      <div role="rowgroup" className={s.rows} style={{ height: virtual.getTotalSize() }}>
-        {items.map((item) => {
-          const record = records[item.index];
-          if (record === undefined) return null;
-          return (
-            <Row
-              key={item.key}
-              id={rowId(item.index)}
-              index={item.index}
-              record={record}
-              active={item.index === activeIndex}
-              zone={props.zone}
-              withDay={props.withDay}
-              marked={props.marked}
-              top={item.start}
-              measure={wrap ? virtual.measureElement : undefined}
-              onOpen={onOpen}
-            />
-          );
-        })}
-      </div>
-      <div className={s.footer}>{props.footer}</div>
     </div>
   );
 }

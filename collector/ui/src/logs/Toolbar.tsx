@@ -1,13 +1,12 @@
 // Between histogram and rows: what the search cost, and how its rows are shown.
-import type { SearchStats } from "../api/types";
 import { Icon } from "../widgets/Icon";
 import { REFRESH_CHOICES, type LogsState } from "./state";
 import s from "./Toolbar.module.css";
+import type { Found } from "./useLogs";
 
 interface ToolbarProps {
   state: LogsState;
-  stats: SearchStats | undefined;
-  loaded: number;
+  found: Found | undefined;
   /** Why automatic refresh rests, when it does. */
   paused: string | undefined;
   onChange: (change: Partial<LogsState>) => void;
@@ -15,11 +14,11 @@ interface ToolbarProps {
   onCopyLink: (absolute: boolean) => void;
 }
 
-export function Toolbar({ state, stats, loaded, paused, onChange, onRefresh, onCopyLink }: ToolbarProps) {
+export function Toolbar({ state, found, paused, onChange, onRefresh, onCopyLink }: ToolbarProps) {
   return (
     <div className={s.toolbar}>
       <p className={s.stats} data-testid="stats">
-        {stats !== undefined && statsLine(stats, loaded)}
+        {found !== undefined && statsLine(found)}
       </p>
       {state.refresh > 0 && paused !== undefined && <span className={s.paused}>{paused}</span>}
       <button
@@ -72,7 +71,7 @@ export function Toolbar({ state, stats, loaded, paused, onChange, onRefresh, onC
         >
           {REFRESH_CHOICES.map((seconds) => (
             <option key={seconds} value={seconds}>
-              {seconds === 0 ? "off" : seconds < 60 ? `${seconds} s` : `${seconds / 60} min`}
+              {seconds === 0 ? "manual" : seconds < 60 ? `every ${seconds} s` : `every ${seconds / 60} min`}
             </option>
           ))}
         </select>
@@ -81,13 +80,15 @@ export function Toolbar({ state, stats, loaded, paused, onChange, onRefresh, onC
   );
 }
 
-function statsLine(stats: SearchStats, loaded: number): string {
+function statsLine({ records, stats, pages }: Found): string {
   const n = (value: number) => value.toLocaleString("en");
-  return [
-    `${n(loaded)} loaded`,
+  const blocks =
     stats.blocks_total > 0
       ? `${n(stats.blocks_scanned)} of ${n(stats.blocks_total)} blocks scanned`
-      : "nothing sealed in this range",
+      : "nothing sealed in this range";
+  return [
+    `${n(records.length)} loaded`,
+    (pages > 1 ? "first page: " : "") + blocks,
     `${n(stats.rows_scanned)} rows checked`,
     `${n(Math.max(1, Math.round(stats.elapsed_ms)))} ms`,
   ].join(" · ");

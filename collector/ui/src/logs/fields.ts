@@ -51,8 +51,8 @@ export function sections(record: LogRecord): FieldSection[] {
     .filter(([, value]) => !isEmpty(value))
     .map(([key, value]) => field(key, value, scopeField(key)));
   return [
-    { title: "Record", fields: recordFields(record) },
     { title: "Attributes", fields: attributes.sort(byName) },
+    { title: "Record", fields: recordFields(record) },
     { title: "Resource", fields: resource.sort(byName) },
     { title: "Scope", fields: scope },
   ].filter((section) => section.fields.length > 0);

@@ -93,7 +93,8 @@ describe("fields", () => {
   test("an attribute named like a fixed field is searched by its full name", () => {
     expect(attributeField("service")).toBe("attr.service");
     expect(attributeField("resource.x")).toBe("attr.resource.x");
-    expect(filterOf("service", 1)).toEqual({ field: "attr.service", value: "x" });
+    expect(filterOf("service")).toEqual({ field: "attr.service", value: "x" });
+    expect(filterOf("service", 1)).toEqual({ field: "service", value: "api" });
   });
 
   test("arrays and nulls offer no filter; empty scope fields are left out", () => {

@@ -17,8 +17,9 @@ export interface Run {
 export interface Found {
   run: Run;
   records: LogRecord[];
-  /** Summed over the pages loaded so far; times too. */
+  /** What the first page cost. */
   stats: SearchStats;
+  pages: number;
   partial: boolean;
   warnings: string[];
 }
@@ -110,18 +111,11 @@ function useKept(current: Found | undefined): Found | undefined {
 function toFound(pages: { page: SearchPage; run: Run | undefined }[]): Found | undefined {
   const first = pages[0];
   if (first?.run === undefined) return undefined;
-  const stats = { ...first.page.stats };
-  for (const { page } of pages.slice(1)) {
-    stats.splits = Math.max(stats.splits, page.stats.splits);
-    stats.blocks_total = Math.max(stats.blocks_total, page.stats.blocks_total);
-    stats.blocks_scanned += page.stats.blocks_scanned;
-    stats.rows_scanned += page.stats.rows_scanned;
-    stats.elapsed_ms += page.stats.elapsed_ms;
-  }
   return {
     run: first.run,
     records: pages.flatMap(({ page }) => page.records),
-    stats,
+    stats: first.page.stats,
+    pages: pages.length,
     partial: pages.some(({ page }) => page.partial),
     warnings: [...new Set(pages.flatMap(({ page }) => page.warnings ?? []))],
   };

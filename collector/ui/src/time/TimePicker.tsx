@@ -51,6 +51,7 @@ export function TimePicker({ value, range, zone, at, onChange, ref }: TimePicker
     open: () => setOpen(true),
     close: () => {
       setOpen(false);
+      if (open) button.current?.focus();
       return open;
     },
   }));

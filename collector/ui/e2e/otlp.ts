@@ -1,0 +1,75 @@
+// Sends telemetry as an application would: OTLP over HTTP, in JSON.
+
+export interface SentLog {
+  /** Unix ms. */
+  time: number;
+  severity: number;
+  body: string;
+  service: string;
+  attributes?: Record<string, string | number | boolean | number[]>;
+  traceId?: string;
+}
+
+type AnyValue = Record<string, unknown>;
+
+function anyValue(value: string | number | boolean | number[]): AnyValue {
+  if (typeof value === "string") return { stringValue: value };
+  if (typeof value === "boolean") return { boolValue: value };
+  if (Array.isArray(value)) return { arrayValue: { values: value.map(anyValue) } };
+  return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value };
+}
+
+function keyValues(map: SentLog["attributes"]): AnyValue[] {
+  return Object.entries(map ?? {}).map(([key, value]) => ({ key, value: anyValue(value) }));
+}
+
+const LEVELS: Record<number, string> = { 5: "DEBUG", 9: "INFO", 13: "WARN", 17: "ERROR" };
+
+function resource(service: string): AnyValue {
+  return { attributes: keyValues({ "service.name": service, "host.name": "test-host" }) };
+}
+
+export async function sendLogs(otlp: string, logs: SentLog[]): Promise<void> {
+  const services = [...new Set(logs.map((log) => log.service))];
+  const resourceLogs = services.map((service) => ({
+    resource: resource(service),
+    scopeLogs: [
+      {
+        scope: { name: "task_api::http", version: "1.2.3" },
+        logRecords: logs
+          .filter((log) => log.service === service)
+          .map((log) => ({
+            timeUnixNano: `${log.time}123456`,
+            observedTimeUnixNano: `${log.time + 1}000000`,
+            severityNumber: log.severity,
+            severityText: LEVELS[log.severity],
+            body: { stringValue: log.body },
+            attributes: keyValues(log.attributes),
+            ...(log.traceId === undefined ? {} : { traceId: log.traceId, spanId: "00f067aa0ba902b7" }),
+          })),
+      },
+    ],
+  }));
+  await send(otlp, "logs", { resourceLogs });
+}
+
+export async function sendGauge(otlp: string, name: string, value: number): Promise<void> {
+  const point = { timeUnixNano: `${Date.now()}000000`, asDouble: value };
+  const metrics = [{ name, gauge: { dataPoints: [point] } }];
+  const resourceMetrics = [{ resource: resource("task-api"), scopeMetrics: [{ metrics }] }];
+  await send(otlp, "metrics", { resourceMetrics });
+}
+
+async function send(otlp: string, signal: string, body: unknown): Promise<void> {
+  const response = await fetch(`http://${otlp}/v1/${signal}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.text();
+  if (!response.ok) throw new Error(`OTLP ${signal}: ${response.status} ${answer}`);
+  const rejected = (JSON.parse(answer) as { partialSuccess?: object }).partialSuccess;
+  if (rejected !== undefined && Object.keys(rejected).length > 0) {
+    throw new Error(`OTLP ${signal}: ${answer}`);
+  }
+}
