@@ -13,13 +13,23 @@
 pub mod clock;
 pub mod config_error;
 pub mod engine;
+mod evaluate;
+mod expansion;
+pub mod expression;
+mod group_state;
 pub mod memory;
+mod notify;
+pub mod rule;
+mod rule_file;
+mod schedule;
 pub mod sink;
+pub mod slo;
 pub mod snapshot;
 pub mod source;
 pub mod state;
 pub mod state_store;
 pub mod template;
+mod yaml;
 
 pub use clock::{Clock, SystemClock};
 pub use config_error::{ConfigError, ConfigErrors};

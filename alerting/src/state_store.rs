@@ -195,6 +195,9 @@ pub struct OutboxEntry {
     pub thread: String,
     /// Firing alerts, then newly resolved ones.
     pub alerts: Vec<NotifiedAlert>,
+    /// Recipients that are settled: they have it, or refused it for good.
+    #[serde(default)]
+    pub settled: Vec<String>,
     /// When it was made, Unix ms.
     pub created_at: i64,
     /// When the next attempt is due, Unix ms.

@@ -15,6 +15,7 @@ mod value;
 
 use std::collections::BTreeMap;
 
+pub(crate) use execute::escape_html;
 pub use value::{Sample, Value};
 
 /// A parsed template.

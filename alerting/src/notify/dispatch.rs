@@ -1,0 +1,315 @@
+//! Which alert groups there are, when each is due, and what its integrations must be told.
+//!
+//! Pure decisions: the notifier feeds in the firing alerts and the time, saves what comes out,
+//! and only then acts on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::Labels;
+
+use crate::state_store::{NotificationRecord, NotifiedAlert, OutboxEntry};
+
+use super::config::NotificationConfig;
+use super::route::Route;
+
+/// An alert that fires now.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FiringAlert {
+    /// The alert as a message shows it; `resolved_at` is `None`.
+    pub(crate) alert: NotifiedAlert,
+}
+
+/// All alert groups with their timers.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    config: NotificationConfig,
+    groups: BTreeMap<String, AlertGroup>,
+    /// What was announced, by record key.
+    records: BTreeMap<String, NotificationRecord>,
+}
+
+/// Alerts that are announced together.
+#[derive(Debug)]
+struct AlertGroup {
+    key: String,
+    labels: Labels,
+    receiver: String,
+    group_interval_ms: i64,
+    repeat_interval_ms: i64,
+    /// When it is looked at next, Unix ms.
+    next_flush: i64,
+    /// Its firing alerts, by labels.
+    firing: BTreeMap<Labels, NotifiedAlert>,
+}
+
+/// What one integration is to be told, and what is then true of it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Notice {
+    /// The integration's record from now on; `None` when nothing is announced any more.
+    pub(crate) record: Option<NotificationRecord>,
+    /// The record's key.
+    pub(crate) record_key: String,
+    /// The message; `None` when the integration does not tell the end of alerts.
+    pub(crate) entry: Option<OutboxEntry>,
+}
+
+impl Dispatcher {
+    /// A dispatcher that continues where `records` left off; returns the keys of records whose
+    /// route or integration no longer exists, too.
+    pub(crate) fn restore(
+        config: NotificationConfig,
+        records: Vec<NotificationRecord>,
+        now: i64,
+    ) -> (Self, Vec<String>) {
+        let mut dispatcher = Self {
+            config,
+            groups: BTreeMap::new(),
+            records: BTreeMap::new(),
+        };
+        let mut orphans = Vec::new();
+        for record in records {
+            let key = record.key();
+            let home = dispatcher.home_of(&record);
+            let Some((id, mut group)) = home else {
+                orphans.push(key);
+                continue;
+            };
+            group.next_flush = now.max(record.notified_at + group.group_interval_ms);
+            dispatcher.groups.entry(id).or_insert(group);
+            dispatcher.records.insert(key, record);
+        }
+        (dispatcher, orphans)
+    }
+
+    /// The group that `record` belongs to, when the configuration still has it.
+    fn home_of(&self, record: &NotificationRecord) -> Option<(String, AlertGroup)> {
+        let routes = self.config.route.all();
+        let route = routes.into_iter().find(|route| {
+            group_key(route, &record.group_labels) == record.group_key
+                && self
+                    .config
+                    .receivers
+                    .get(&route.receiver)
+                    .is_some_and(|all| all.iter().any(|one| one.id == record.integration))
+        })?;
+        let group = AlertGroup::new(route, record.group_labels.clone(), 0);
+        Some((group_id(route, &record.group_labels), group))
+    }
+
+    /// Takes the alerts that fire at `now` as the members of their groups.
+    pub(crate) fn update(
+        &mut self,
+        firing: &[FiringAlert],
+        resolved: &BTreeMap<Labels, i64>,
+        now: i64,
+    ) {
+        for group in self.groups.values_mut() {
+            group.firing.clear();
+        }
+        for FiringAlert { alert } in firing {
+            for route in self.config.route.find(&alert.labels) {
+                let labels = route.group_labels(&alert.labels);
+                let id = group_id(route, &labels);
+                let group = self
+                    .groups
+                    .entry(id)
+                    .or_insert_with(|| AlertGroup::new(route, labels, i64::MAX));
+                if group.next_flush == i64::MAX {
+                    // An alert that fired long ago has waited enough, as after a restart.
+                    let waited = alert.fired_at.saturating_add(route.group_wait_ms) <= now;
+                    group.next_flush = if waited {
+                        now
+                    } else {
+                        now + route.group_wait_ms
+                    };
+                }
+                group.add(alert);
+            }
+        }
+        for record in self.records.values_mut() {
+            for alert in &mut record.announced {
+                if let Some(at) = resolved.get(&alert.labels) {
+                    alert.resolved_at = Some(*at);
+                }
+            }
+        }
+    }
+
+    /// When the next group is due, Unix ms.
+    pub(crate) fn next_flush(&self) -> Option<i64> {
+        self.groups.values().map(|group| group.next_flush).min()
+    }
+
+    /// How many groups there are.
+    pub(crate) fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Looks at every group that is due at `now`: sets its next look and returns what its
+    /// integrations must be told. Nothing counts as told before [`Dispatcher::told`].
+    pub(crate) fn flush(&mut self, now: i64) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        for group in self.groups.values_mut() {
+            if group.next_flush > now {
+                continue;
+            }
+            group.next_flush = now + group.group_interval_ms;
+            let integrations = self.config.receivers.get(&group.receiver);
+            for integration in integrations.into_iter().flatten() {
+                let key = format!("{};{}", integration.id, group.key);
+                let notice = decide(
+                    group,
+                    &integration.id,
+                    integration.send_resolved,
+                    self.records.get(&key),
+                    now,
+                );
+                notices.extend(notice);
+            }
+        }
+        notices
+    }
+
+    /// Takes note of a notice that is saved (or that could not be, and is acted on all the same).
+    pub(crate) fn told(&mut self, notice: &Notice) {
+        match &notice.record {
+            Some(record) => {
+                self.records
+                    .insert(notice.record_key.clone(), record.clone());
+            }
+            None => {
+                self.records.remove(&notice.record_key);
+            }
+        }
+    }
+
+    /// Forgets groups that have nothing firing and nothing announced, after their flush at `now`.
+    pub(crate) fn forget_idle(&mut self, now: i64) {
+        let announced: BTreeSet<&str> = self
+            .records
+            .values()
+            .map(|record| record.group_key.as_str())
+            .collect();
+        self.groups.retain(|_, group| {
+            let flushed_now = group.next_flush == now + group.group_interval_ms;
+            !flushed_now || !group.firing.is_empty() || announced.contains(group.key.as_str())
+        });
+    }
+}
+
+impl AlertGroup {
+    fn new(route: &Route, labels: Labels, next_flush: i64) -> Self {
+        Self {
+            key: group_key(route, &labels),
+            labels,
+            receiver: route.receiver.clone(),
+            group_interval_ms: route.group_interval_ms,
+            repeat_interval_ms: route.repeat_interval_ms,
+            next_flush,
+            firing: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a member; of two alerts with equal labels, the one that fires longer stays.
+    fn add(&mut self, alert: &NotifiedAlert) {
+        let known = self.firing.get(&alert.labels);
+        if known.is_none_or(|known| alert.fired_at < known.fired_at) {
+            self.firing.insert(alert.labels.clone(), alert.clone());
+        }
+    }
+}
+
+fn group_key(route: &Route, labels: &Labels) -> String {
+    format!("{}:{labels}", route.key)
+}
+
+/// Routes with equal matchers have equal keys; their numbers tell them apart.
+fn group_id(route: &Route, labels: &Labels) -> String {
+    format!("{};{labels}", route.index)
+}
+
+/// What an integration that was last told `record` must be told about `group` now.
+fn decide(
+    group: &AlertGroup,
+    integration: &str,
+    send_resolved: bool,
+    record: Option<&NotificationRecord>,
+    now: i64,
+) -> Option<Notice> {
+    let announced: &[NotifiedAlert] = record.map_or(&[], |record| &record.announced);
+    let ended: Vec<NotifiedAlert> = announced
+        .iter()
+        .filter(|alert| !group.firing.contains_key(&alert.labels))
+        .map(|alert| NotifiedAlert {
+            resolved_at: alert.resolved_at.or(Some(now)),
+            ..alert.clone()
+        })
+        .collect();
+    let has_new = group
+        .firing
+        .keys()
+        .any(|labels| !announced.iter().any(|alert| alert.labels == *labels));
+    let all_ended = group.firing.is_empty() && !announced.is_empty();
+    let repeat_due = !group.firing.is_empty()
+        && record.is_some_and(|record| now - record.notified_at >= group.repeat_interval_ms);
+    let tells_end = send_resolved && !ended.is_empty();
+    if !(has_new || all_ended || repeat_due || tells_end) {
+        return None;
+    }
+    let record_key = format!("{integration};{}", group.key);
+    let id = message_id(&record_key, now);
+    let thread = record.map_or_else(|| id.clone(), |record| record.thread.clone());
+    let mut alerts: Vec<NotifiedAlert> = group.firing.values().cloned().collect();
+    if send_resolved {
+        alerts.extend(ended);
+    }
+    let entry = (!alerts.is_empty()).then(|| OutboxEntry {
+        id,
+        integration: integration.to_owned(),
+        group_key: group.key.clone(),
+        group_labels: group.labels.clone(),
+        thread: thread.clone(),
+        alerts,
+        settled: Vec::new(),
+        created_at: now,
+        due_at: now,
+        attempts: 0,
+    });
+    let record = (!group.firing.is_empty()).then(|| NotificationRecord {
+        group_key: group.key.clone(),
+        integration: integration.to_owned(),
+        group_labels: group.labels.clone(),
+        announced: group.firing.values().cloned().collect(),
+        notified_at: now,
+        thread,
+    });
+    Some(Notice {
+        record,
+        record_key,
+        entry,
+    })
+}
+
+/// Unique for ever, since one record makes at most one message a millisecond.
+fn message_id(record_key: &str, now: i64) -> String {
+    let hash = Labels::new([("key", record_key)]).fingerprint();
+    format!("{hash:016x}.{now}")
+}
+
+/// The message `newer` takes the place of `older`, which was not delivered: ends that only the
+/// older one tells go along.
+pub(crate) fn supersede(newer: &mut OutboxEntry, older: &OutboxEntry) {
+    let lost: Vec<NotifiedAlert> = older
+        .alerts
+        .iter()
+        .filter(|alert| alert.resolved_at.is_some())
+        .filter(|alert| {
+            !newer
+                .alerts
+                .iter()
+                .any(|known| known.labels == alert.labels)
+        })
+        .cloned()
+        .collect();
+    newer.alerts.extend(lost);
+}
