@@ -10,6 +10,7 @@
 
 pub mod error;
 pub mod functions;
+pub mod logql;
 pub mod lookup;
 pub mod plans;
 pub mod schema;

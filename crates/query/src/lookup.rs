@@ -16,6 +16,7 @@ use datafusion::physical_expr::expressions::{
 use datafusion::physical_plan::PhysicalExpr;
 
 use crate::functions::TextFunction;
+use crate::words;
 
 /// A necessary condition on rows, in terms of logical columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,10 +127,28 @@ impl Lookup {
     }
 
     fn of_call(name: &str, column: &str, argument: &str) -> Self {
-        if name == "starts_with" {
-            return Self::starts_with(column, argument);
+        match name {
+            "starts_with" => Self::starts_with(column, argument),
+            "contains" => Self::containing(column, argument),
+            _ => Self::of_text_function(name, column, argument),
         }
-        Self::of_text_function(name, column, argument)
+    }
+
+    /// What a part of a text asks for: its words, except one that touches either end, which may be
+    /// the rest of a longer word.
+    fn containing(column: &str, part: &str) -> Self {
+        let mut candidates = words::split(part);
+        let mut lookup = Self::Any;
+        while let Some(word) = candidates.next() {
+            let end = candidates.position();
+            if end > word.len() && end < part.len() {
+                lookup = lookup.and(Self::Word {
+                    column: column.to_owned(),
+                    word: words::lowercase(word).into_owned(),
+                });
+            }
+        }
+        lookup
     }
 
     fn equals(column: &str, value: &str) -> Self {
@@ -302,4 +321,67 @@ fn physical_text(expr: &Arc<dyn PhysicalExpr>) -> Option<&str> {
 
 fn scalar_text(value: &ScalarValue) -> Option<&str> {
     value.try_as_str().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::functions::expr_fn::contains;
+    use datafusion::logical_expr::{ident, lit};
+
+    fn word(word: &str) -> Lookup {
+        Lookup::Word {
+            column: "body".to_owned(),
+            word: word.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_text_asks_for_the_words_inside_of_it() {
+        let cases = [
+            ("refused", Lookup::Any),
+            ("connection refused", Lookup::Any),
+            (" Refused ", word("refused")),
+            ("a=B&c", word("b")),
+            ("/api/v1/", Lookup::All(vec![word("api"), word("v1")])),
+            ("--", Lookup::Any),
+        ];
+        for (part, expected) in cases {
+            let filter = contains(ident("body"), lit(part));
+            assert_eq!(from_logical(&filter), expected, "{part:?}");
+        }
+    }
+
+    #[test]
+    fn likes_and_lists_ask_for_their_texts() {
+        let column = || ident("attr.k");
+        let equals = |value: &str| Lookup::Equals {
+            column: "attr.k".to_owned(),
+            value: value.to_owned(),
+        };
+        let starts = |prefix: &str| Lookup::StartsWith {
+            column: "attr.k".to_owned(),
+            prefix: prefix.to_owned(),
+        };
+        let cases = [
+            (column().like(lit("ab%c")), starts("ab")),
+            (column().like(lit(r"a\%b")), equals("a%b")),
+            (column().like(lit("%b")), Lookup::Any),
+            (column().ilike(lit("ab%")), Lookup::Any),
+            (column().not_like(lit("ab%")), Lookup::Any),
+            (
+                column().in_list(vec![lit("a"), lit("b")], false),
+                Lookup::OneOf(vec![equals("a"), equals("b")]),
+            ),
+            (column().in_list(vec![lit("a")], true), Lookup::Any),
+            (column().eq(lit("a")).or(column().gt(lit("b"))), Lookup::Any),
+            (
+                column().eq(lit("a")).and(column().gt(lit("b"))),
+                equals("a"),
+            ),
+        ];
+        for (filter, expected) in cases {
+            assert_eq!(from_logical(&filter), expected, "{filter}");
+        }
+    }
 }

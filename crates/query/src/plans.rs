@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 use model::TimeRange;
 
-use crate::schema::{self, SEQ, TIMESTAMP};
+use crate::schema::{self, Keys, SEQ, TIMESTAMP};
 
 /// Which end of a time range comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,6 +64,54 @@ impl FromStr for Cursor {
     }
 }
 
+/// A question to the table `logs`, for whoever owns it to build, execute and stream.
+#[derive(Debug, Clone)]
+pub enum LogPlan {
+    /// See [`log_search`].
+    Search(SearchPlan),
+    /// See [`log_histogram`].
+    Histogram(HistogramPlan),
+    /// See [`log_distinct`].
+    Distinct(DistinctPlan),
+}
+
+impl LogPlan {
+    /// The attribute keys that the input's schema must hold.
+    pub fn keys(&self) -> Keys {
+        let mut keys = Keys::default();
+        match self {
+            Self::Search(plan) => {
+                keys.extend(Keys::of(&plan.filter));
+                plan.columns.iter().for_each(|name| keys.add_column(name));
+            }
+            Self::Histogram(plan) => {
+                keys.extend(Keys::of(&plan.filter));
+                plan.by
+                    .iter()
+                    .for_each(|value| keys.extend(Keys::of(value)));
+            }
+            Self::Distinct(plan) => {
+                keys.extend(Keys::of(&plan.filter));
+                plan.columns.iter().for_each(|name| keys.add_column(name));
+            }
+        }
+        keys
+    }
+
+    /// The plan over `input`.
+    ///
+    /// # Errors
+    ///
+    /// A column that `input` lacks.
+    pub fn build(self, input: LogicalPlan) -> Result<LogicalPlan> {
+        match self {
+            Self::Search(plan) => log_search(input, plan),
+            Self::Histogram(plan) => log_histogram(input, plan),
+            Self::Distinct(plan) => log_distinct(input, plan),
+        }
+    }
+}
+
 /// One page of a search.
 #[derive(Debug, Clone)]
 pub struct SearchPlan {
@@ -71,8 +119,8 @@ pub struct SearchPlan {
     pub filter: Expr,
     /// Rows with `start <= timestamp < end`, Unix ns.
     pub range: TimeRange,
-    /// Which rows come first.
-    pub order: Order,
+    /// Which rows come first; `None` when the order does not matter.
+    pub order: Option<Order>,
     /// At most this many rows.
     pub limit: Option<usize>,
     /// Only rows after this one, in the page's order.
@@ -89,13 +137,18 @@ pub struct SearchPlan {
 pub fn log_search(input: LogicalPlan, search: SearchPlan) -> Result<LogicalPlan> {
     let mut filter = and_range(search.filter, search.range);
     if let Some(cursor) = search.after {
-        filter = after(cursor, search.order).and(filter);
+        filter = after(cursor, search.order.unwrap_or_default()).and(filter);
     }
-    let ascending = search.order == Order::Oldest;
-    let order = [TIMESTAMP, SEQ].map(|column| ident(column).sort(ascending, false));
-    LogicalPlanBuilder::new(input)
-        .filter(filter)?
-        .sort_with_limit(order, search.limit)?
+    let filtered = LogicalPlanBuilder::new(input).filter(filter)?;
+    let ordered = match search.order {
+        Some(order) => {
+            let ascending = order == Order::Oldest;
+            let keys = [TIMESTAMP, SEQ].map(|column| ident(column).sort(ascending, false));
+            filtered.sort_with_limit(keys, search.limit)?
+        }
+        None => filtered.limit(0, search.limit)?,
+    };
+    ordered
         .project(search.columns.into_iter().map(ident))?
         .build()
 }
@@ -163,6 +216,29 @@ pub fn log_histogram(input: LogicalPlan, histogram: HistogramPlan) -> Result<Log
     }
     LogicalPlanBuilder::new(filtered)
         .aggregate(groups, [count(lit(1_i64)).alias("count")])?
+        .build()
+}
+
+/// The combinations of values that matching rows have.
+#[derive(Debug, Clone)]
+pub struct DistinctPlan {
+    /// What must hold.
+    pub filter: Expr,
+    /// Rows with `start <= timestamp < end`, Unix ns.
+    pub range: TimeRange,
+    /// The columns of the result, in this order.
+    pub columns: Vec<String>,
+}
+
+/// The plan of distinct combinations, in no order.
+///
+/// # Errors
+///
+/// A column that `input` lacks.
+pub fn log_distinct(input: LogicalPlan, distinct: DistinctPlan) -> Result<LogicalPlan> {
+    LogicalPlanBuilder::new(input)
+        .filter(and_range(distinct.filter, distinct.range))?
+        .aggregate(distinct.columns.into_iter().map(ident), Vec::<Expr>::new())?
         .build()
 }
 

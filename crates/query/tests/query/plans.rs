@@ -42,7 +42,7 @@ async fn page(
     let search = SearchPlan {
         filter: compile("", 0).unwrap().expr,
         range: TimeRange::ALL,
-        order,
+        order: Some(order),
         limit: Some(limit),
         after,
         columns: vec!["seq".to_owned(), "timestamp".to_owned()],

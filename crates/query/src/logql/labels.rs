@@ -1,0 +1,439 @@
+//! How a log record looks to LogQL: stream labels, structured metadata, a line.
+//!
+//! *Stream labels* come from the resource attributes that Loki indexes by default for OTLP, with
+//! `.` as `_`; `service_name` is always there. Everything else that a record carries is structured
+//! metadata: a few fixed names ([`FIXED`]), then the record's attributes, then those of its
+//! resource, then those of its scope as `scope_<key>`. Characters that no label has become `_`.
+//! Of two keys with the same label the first wins; an attribute whose label would be a fixed name
+//! or a stream label gets the suffix `_extracted`, as Loki does with parsed fields.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use datafusion::arrow::array::{
+    Array, AsArray, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray,
+};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int32Type, TimestampNanosecondType};
+use datafusion::common::{Result, exec_err};
+
+use crate::schema::{
+    self, ATTRIBUTES, BODY, EVENT_NAME, RESOURCE, SCOPE_ATTRIBUTES, SCOPE_NAME, SCOPE_VERSION,
+    SERVICE, SEVERITY_NUMBER, SEVERITY_TEXT, SPAN_ID, TIMESTAMP, TRACE_ID,
+};
+use crate::severity;
+
+/// Stream labels and the resource attributes they come from, apart from `service_name`.
+pub(super) const STREAM: [(&str, &str); 18] = [
+    ("service_namespace", "service.namespace"),
+    ("service_instance_id", "service.instance.id"),
+    ("deployment_environment", "deployment.environment"),
+    ("deployment_environment_name", "deployment.environment.name"),
+    ("cloud_region", "cloud.region"),
+    ("cloud_availability_zone", "cloud.availability_zone"),
+    ("k8s_cluster_name", "k8s.cluster.name"),
+    ("k8s_namespace_name", "k8s.namespace.name"),
+    ("k8s_pod_name", "k8s.pod.name"),
+    ("k8s_container_name", "k8s.container.name"),
+    ("k8s_replicaset_name", "k8s.replicaset.name"),
+    ("k8s_deployment_name", "k8s.deployment.name"),
+    ("k8s_statefulset_name", "k8s.statefulset.name"),
+    ("k8s_daemonset_name", "k8s.daemonset.name"),
+    ("k8s_cronjob_name", "k8s.cronjob.name"),
+    ("k8s_job_name", "k8s.job.name"),
+    ("container_name", "container.name"),
+    ("service_name", "service.name"),
+];
+
+/// The label of the service, which every stream has.
+pub(super) const SERVICE_NAME: &str = "service_name";
+/// The level that Loki would find: `critical`, `error`, `warn`, `info`, `debug`, `trace`,
+/// `unknown`.
+pub(super) const DETECTED_LEVEL: &str = "detected_level";
+
+/// The fixed names of structured metadata.
+pub(super) const FIXED: [&str; 8] = [
+    DETECTED_LEVEL,
+    SEVERITY_TEXT,
+    SEVERITY_NUMBER,
+    TRACE_ID,
+    SPAN_ID,
+    EVENT_NAME,
+    SCOPE_NAME,
+    SCOPE_VERSION,
+];
+
+/// Whether a label is a stream label or a fixed name.
+pub(super) fn is_reserved(label: &str) -> bool {
+    FIXED.contains(&label) || STREAM.iter().any(|(name, _)| *name == label)
+}
+
+/// A key as a label: characters that no label has become `_`, and none begins with a digit.
+pub(super) fn label_name(key: &str) -> Cow<'_, str> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts_with_digit = key.starts_with(|c: char| c.is_ascii_digit());
+    if key.chars().all(valid) && !starts_with_digit && !key.is_empty() {
+        return Cow::Borrowed(key);
+    }
+    let mut label = String::with_capacity(key.len() + 1);
+    if starts_with_digit || key.is_empty() {
+        label.push('_');
+    }
+    label.extend(key.chars().map(|c| if valid(c) { c } else { '_' }));
+    Cow::Owned(label)
+}
+
+/// The only key that can give this label, when there is only one: a label without `_` is not the
+/// rewritten form of any other key.
+pub(super) fn only_key(label: &str) -> Option<&str> {
+    (!label.contains('_') && !is_reserved(label)).then_some(label)
+}
+
+/// Where a label came from, which Grafana shows by a letter and filters by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Stream,
+    Structured,
+    Parsed,
+}
+
+/// One label of one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Label {
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) origin: Origin,
+}
+
+/// The labels of one line, each name once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LineLabels(pub(super) Vec<Label>);
+
+impl LineLabels {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|label| label.name == name)
+            .map(|label| label.value.as_str())
+    }
+
+    /// Adds a label unless the name is taken or the value is empty, which means absent.
+    pub(super) fn add(
+        &mut self,
+        name: impl Into<String>,
+        value: impl Into<String>,
+        origin: Origin,
+    ) {
+        let (name, value) = (name.into(), value.into());
+        if !value.is_empty() && self.get(&name).is_none() {
+            self.0.push(Label {
+                name,
+                value,
+                origin,
+            });
+        }
+    }
+
+    /// Sets a label that may be there already.
+    pub(super) fn set(&mut self, name: &str, value: &str, origin: Origin) {
+        self.0.retain(|label| label.name != name);
+        self.add(name, value, origin);
+    }
+}
+
+/// Which labels a query looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// All of them: their names are part of the result.
+    All,
+    /// Only these.
+    Names(BTreeSet<String>),
+}
+
+impl Needs {
+    fn wants(&self, label: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Names(names) => names.contains(label),
+        }
+    }
+
+    /// The columns of `logs` from which [`Lines`] makes these labels, time and line included.
+    pub(super) fn columns(&self, line: bool) -> Vec<String> {
+        let mut columns = vec![TIMESTAMP.to_owned()];
+        if line {
+            columns.push(BODY.to_owned());
+        }
+        let Self::Names(names) = self else {
+            let fixed = [
+                SERVICE,
+                SEVERITY_NUMBER,
+                SEVERITY_TEXT,
+                TRACE_ID,
+                SPAN_ID,
+                EVENT_NAME,
+                SCOPE_NAME,
+                SCOPE_VERSION,
+                SCOPE_ATTRIBUTES,
+                ATTRIBUTES,
+                RESOURCE,
+            ];
+            columns.extend(fixed.map(str::to_owned));
+            return columns;
+        };
+        let mut add = |column: &str| {
+            if !columns.iter().any(|known| known == column) {
+                columns.push(column.to_owned());
+            }
+        };
+        for name in names {
+            if name == SERVICE_NAME {
+                add(SERVICE);
+            } else if name == DETECTED_LEVEL {
+                add(SEVERITY_NUMBER);
+            } else if FIXED.contains(&name.as_str()) {
+                add(name);
+            } else if let Some((_, key)) = STREAM.iter().find(|(label, _)| label == name) {
+                add(&schema::resource_column(key));
+            } else if let Some(key) = only_key(name) {
+                add(&schema::attribute_column(key));
+                add(&schema::resource_column(key));
+            } else {
+                // The name may stand for several keys, and only the row tells which.
+                add(ATTRIBUTES);
+                add(RESOURCE);
+                add(SCOPE_ATTRIBUTES);
+            }
+        }
+        columns
+    }
+}
+
+/// The rows of a batch as lines with labels.
+pub(super) struct Lines<'a> {
+    needs: &'a Needs,
+    timestamps: TimestampNanosecondArray,
+    severity: Option<Int32Array>,
+    texts: Vec<(String, StringArray)>,
+}
+
+impl<'a> Lines<'a> {
+    /// Reads a batch with the columns of `needs`.
+    pub(super) fn new(batch: &RecordBatch, needs: &'a Needs) -> Result<Self> {
+        let mut timestamps = None;
+        let mut severity = None;
+        let mut texts = Vec::new();
+        for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+            match field.name().as_str() {
+                TIMESTAMP => {
+                    timestamps = column
+                        .as_primitive_opt::<TimestampNanosecondType>()
+                        .cloned();
+                }
+                SEVERITY_NUMBER => severity = column.as_primitive_opt::<Int32Type>().cloned(),
+                name => {
+                    let text = cast(column, &DataType::Utf8)?;
+                    texts.push((name.to_owned(), text.as_string::<i32>().clone()));
+                }
+            }
+        }
+        let Some(timestamps) = timestamps else {
+            return exec_err!("the scan gave no column {TIMESTAMP} in nanoseconds");
+        };
+        Ok(Self {
+            needs,
+            timestamps,
+            severity,
+            texts,
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.timestamps.len()
+    }
+
+    /// The row's time, Unix ns.
+    pub(super) fn timestamp(&self, row: usize) -> i64 {
+        self.timestamps.value(row)
+    }
+
+    /// The row's line; a record without body has an empty one.
+    pub(super) fn line(&self, row: usize) -> &str {
+        self.text(BODY, row).unwrap_or_default()
+    }
+
+    fn text(&self, column: &str, row: usize) -> Option<&str> {
+        let (_, texts) = self.texts.iter().find(|(name, _)| name == column)?;
+        texts.is_valid(row).then(|| texts.value(row))
+    }
+
+    /// The labels of a row that the query looks at.
+    pub(super) fn labels(&self, row: usize) -> Result<LineLabels> {
+        let mut labels = LineLabels::default();
+        let mut add = |name: &str, value: &str, origin| {
+            if self.needs.wants(name) {
+                labels.add(name, value, origin);
+            }
+        };
+        if let Some(service) = self.text(SERVICE, row) {
+            add(SERVICE_NAME, service, Origin::Stream);
+        }
+        for (label, key) in STREAM {
+            if let Some(value) = self.text(&schema::resource_column(key), row) {
+                add(label, value, Origin::Stream);
+            }
+        }
+        if let Some(severity) = &self.severity {
+            let number = severity.value(row);
+            add(
+                DETECTED_LEVEL,
+                severity::detected_level(number),
+                Origin::Structured,
+            );
+            if number != 0 {
+                add(SEVERITY_NUMBER, &number.to_string(), Origin::Structured);
+            }
+        }
+        for name in FIXED {
+            if let Some(value) = self.text(name, row) {
+                add(name, value, Origin::Structured);
+            }
+        }
+        self.virtual_labels(row, &mut add);
+        let resource = self.text(RESOURCE, row).map(json_entries).transpose()?;
+        if let Some(attributes) = self.text(ATTRIBUTES, row) {
+            for (key, value) in json_entries(attributes)? {
+                add(&free_name(label_name(&key)), &value, Origin::Structured);
+            }
+        }
+        for (key, value) in resource.into_iter().flatten() {
+            match STREAM.iter().find(|(_, indexed)| *indexed == key) {
+                Some((label, _)) => add(label, &value, Origin::Stream),
+                None => add(&free_name(label_name(&key)), &value, Origin::Structured),
+            }
+        }
+        if let Some(scope) = self.text(SCOPE_ATTRIBUTES, row) {
+            for (key, value) in json_entries(scope)? {
+                let label = format!("scope_{}", label_name(&key));
+                add(&free_name(Cow::Owned(label)), &value, Origin::Structured);
+            }
+        }
+        Ok(labels)
+    }
+
+    /// Labels whose names fix their key, read from virtual columns.
+    fn virtual_labels(&self, row: usize, add: &mut impl FnMut(&str, &str, Origin)) {
+        let Needs::Names(names) = self.needs else {
+            return;
+        };
+        for key in names.iter().filter_map(|name| only_key(name)) {
+            let value = self
+                .text(&schema::attribute_column(key), row)
+                .filter(|value| !value.is_empty())
+                .or_else(|| self.text(&schema::resource_column(key), row));
+            if let Some(value) = value {
+                add(key, value, Origin::Structured);
+            }
+        }
+    }
+}
+
+fn free_name(label: Cow<'_, str>) -> Cow<'_, str> {
+    if is_reserved(&label) {
+        return Cow::Owned(format!("{label}_extracted"));
+    }
+    label
+}
+
+/// The keys of a JSON object with their values in text form.
+fn json_entries(json: &str) -> Result<Vec<(String, String)>> {
+    let entries: Entries = match serde_json::from_str(json) {
+        Ok(entries) => entries,
+        Err(error) => return exec_err!("attributes are no JSON object: {error}"),
+    };
+    Ok(entries.0)
+}
+
+/// A JSON object in its order; `serde_json`'s own map would sort the keys.
+struct Entries(Vec<(String, String)>);
+
+impl<'de> serde::Deserialize<'de> for Entries {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((key, value)) = map.next_entry::<String, serde_json::Value>()? {
+                    let text = match value {
+                        serde_json::Value::Null => String::new(),
+                        serde_json::Value::String(text) => text,
+                        other => other.to_string(),
+                    };
+                    entries.push((key, text));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_become_labels() {
+        let cases = [
+            ("http.route", "http_route"),
+            ("user-id", "user_id"),
+            ("plain", "plain"),
+            ("0day", "_0day"),
+            ("größe", "gr__e"),
+            ("", "_"),
+        ];
+        for (key, label) in cases {
+            assert_eq!(label_name(key), label, "{key:?}");
+            if let Some(only) = only_key(&label_name(key)) {
+                assert_eq!(only, key);
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_columns_of_the_needed_labels_are_read() {
+        let needs = |names: &[&str]| Needs::Names(names.iter().map(|n| (*n).to_owned()).collect());
+        let cases: [(Needs, &[&str]); 4] = [
+            (needs(&[]), &["timestamp"]),
+            (
+                needs(&["level", "detected_level"]),
+                &[
+                    "timestamp",
+                    "severity_number",
+                    "attr.level",
+                    "resource.level",
+                ],
+            ),
+            (
+                needs(&["service_name", "k8s_pod_name", "trace_id"]),
+                &["timestamp", "resource.k8s.pod.name", "service", "trace_id"],
+            ),
+            (
+                needs(&["http_route"]),
+                &["timestamp", "attributes", "resource", "scope_attributes"],
+            ),
+        ];
+        for (needs, expected) in cases {
+            assert_eq!(needs.columns(false), expected, "{needs:?}");
+        }
+    }
+}

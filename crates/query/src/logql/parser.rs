@@ -1,0 +1,851 @@
+//! Reads LogQL.
+//!
+//! Binary operators are parsed by precedence; everything else by one function a construct. What
+//! Loki understands and we do not yet is named in the error.
+
+use model::MatchOp;
+
+use crate::error::{Span, SyntaxError};
+use crate::logql::ast::{
+    AggregateOp, BinaryOp, CompareOp, Conversion, Expr, ExprKind, Grouping, LabelChoice,
+    LabelFilter, LabelMatcher, LineOp, LogExpr, Quantity, RangeAggregation, RangeOp, Stage,
+    StageKind, VectorMatching,
+};
+use crate::logql::lexer::{self, Token, TokenKind};
+
+/// How deep parentheses and functions may nest.
+pub const MAX_DEPTH: usize = 64;
+/// How many stages, conditions and operators a query may have in all.
+pub const MAX_PARTS: usize = 250;
+/// How long a query may be, bytes.
+pub const MAX_LENGTH: usize = 64 * 1024;
+
+const LATER_STAGES: [&str; 9] = [
+    "regexp",
+    "pattern",
+    "unpack",
+    "decolorize",
+    "line_format",
+    "label_format",
+    "distinct",
+    "variants",
+    "ip",
+];
+const LATER_FUNCTIONS: [&str; 10] = [
+    "stddev_over_time",
+    "stdvar_over_time",
+    "rate_counter",
+    "stddev",
+    "stdvar",
+    "sort",
+    "sort_desc",
+    "approx_topk",
+    "label_replace",
+    "count_values",
+];
+
+/// Reads a query.
+///
+/// # Errors
+///
+/// Anything that is not understood, with its position.
+pub fn parse(text: &str) -> Result<Expr, SyntaxError> {
+    let mut parser = Parser::new(text)?;
+    let expr = parser.expr(0)?;
+    parser.expect_end()?;
+    Ok(expr)
+}
+
+/// Reads a selector alone, `{service_name="api"}`, as the look-ups of labels take it.
+///
+/// # Errors
+///
+/// Anything else.
+pub fn parse_selector(text: &str) -> Result<Vec<LabelMatcher>, SyntaxError> {
+    let mut parser = Parser::new(text)?;
+    let matchers = parser.matchers()?;
+    parser.expect_end()?;
+    Ok(matchers)
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+    position: usize,
+    depth: usize,
+    parts: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Result<Self, SyntaxError> {
+        if text.len() > MAX_LENGTH {
+            let message = format!(
+                "the query has {} bytes; at most {MAX_LENGTH} are read",
+                text.len()
+            );
+            return Err(SyntaxError::new(Span::new(0, text.len()), message));
+        }
+        Ok(Self {
+            text,
+            tokens: lexer::tokens(text)?,
+            position: 0,
+            depth: 0,
+            parts: 0,
+        })
+    }
+
+    /// Operands joined by operators that bind at least as tightly as `minimum`.
+    fn expr(&mut self, minimum: u8) -> Result<Expr, SyntaxError> {
+        self.enter()?;
+        let mut left = self.operand()?;
+        while let Some(op) = self.binary_op().filter(|op| op.precedence() >= minimum) {
+            self.count_part()?;
+            self.advance();
+            let op_span = self.previous_span();
+            let bool_modifier = self.take_name("bool");
+            if bool_modifier && op.comparison().is_none() {
+                return Err(SyntaxError::new(
+                    self.previous_span(),
+                    format!(
+                        "\"bool\" belongs to comparisons, not to \"{}\"",
+                        op.as_str()
+                    ),
+                ));
+            }
+            let matching = self.vector_matching()?;
+            // A power binds to the right: 2 ^ 3 ^ 2 is 2 ^ 9.
+            let next = op.precedence() + u8::from(op != BinaryOp::Power);
+            let right = self.expr(next)?;
+            for side in [&left, &right] {
+                refuse_log_operand(side, op, op_span)?;
+            }
+            let span = left.span.to(right.span);
+            left = Expr {
+                kind: ExprKind::Binary {
+                    op,
+                    bool_modifier,
+                    matching,
+                    left: Box::new(left),
+                    right: Box::new(right),
+                },
+                span,
+            };
+        }
+        self.depth -= 1;
+        Ok(left)
+    }
+
+    fn binary_op(&self) -> Option<BinaryOp> {
+        match &self.peek().kind {
+            TokenKind::Sign(sign) => BinaryOp::named(sign),
+            TokenKind::Name(name) => BinaryOp::named(name).filter(|op| op.is_set_operator()),
+            _ => None,
+        }
+    }
+
+    fn vector_matching(&mut self) -> Result<Option<VectorMatching>, SyntaxError> {
+        let on = self.take_name("on");
+        if !on && !self.take_name("ignoring") {
+            return Ok(None);
+        }
+        let labels = self.names()?;
+        for word in ["group_left", "group_right"] {
+            if self.at_name(word) {
+                return Err(self
+                    .error_here(format!("{word} is not supported in LogQL yet"))
+                    .hint("aggregate the larger side with sum by (…) first"));
+            }
+        }
+        Ok(Some(VectorMatching { on, labels }))
+    }
+
+    fn operand(&mut self) -> Result<Expr, SyntaxError> {
+        let token = self.peek().clone();
+        match &token.kind {
+            TokenKind::Number(number) => {
+                self.advance();
+                Ok(number_expr(*number, token.span))
+            }
+            TokenKind::Sign(sign @ ("-" | "+")) => {
+                self.advance();
+                let factor = if *sign == "-" { -1.0 } else { 1.0 };
+                match self.peek().kind {
+                    TokenKind::Number(number) => {
+                        self.advance();
+                        let span = token.span.to(self.previous_span());
+                        Ok(number_expr(factor * number, span))
+                    }
+                    _ => Err(self.expected("a number after the sign")),
+                }
+            }
+            TokenKind::Sign("{") => {
+                let log = self.log_expr()?;
+                let span = token.span.to(self.previous_span());
+                Ok(Expr {
+                    kind: ExprKind::Log(log),
+                    span,
+                })
+            }
+            TokenKind::Sign("(") => {
+                self.advance();
+                let mut inner = self.expr(0)?;
+                self.expect_sign(")")?;
+                inner.span = token.span.to(self.previous_span());
+                Ok(inner)
+            }
+            TokenKind::Name(name) => self.call(name, token.span),
+            _ => Err(self.expected("a query such as {service_name=\"api\"} or rate({…}[5m])")),
+        }
+    }
+
+    fn call(&mut self, name: &str, start: Span) -> Result<Expr, SyntaxError> {
+        let kind = if let Some(op) = RangeOp::named(name) {
+            self.advance();
+            ExprKind::Range(self.range_aggregation(op, start)?)
+        } else if let Some(op) = AggregateOp::named(name) {
+            self.advance();
+            self.aggregate(op)?
+        } else if name == "vector" {
+            self.advance();
+            self.expect_sign("(")?;
+            let number = self.signed_number()?;
+            self.expect_sign(")")?;
+            ExprKind::Vector(number)
+        } else if LATER_FUNCTIONS.contains(&name) {
+            return Err(self.error_here(format!("{name} is not supported yet")));
+        } else {
+            return Err(self
+                .error_here(format!("unknown function {name:?}"))
+                .hint("expected for example count_over_time, rate, sum, topk, vector"));
+        };
+        let span = start.to(self.previous_span());
+        Ok(Expr { kind, span })
+    }
+
+    fn aggregate(&mut self, op: AggregateOp) -> Result<ExprKind, SyntaxError> {
+        let mut grouping = self.grouping()?;
+        self.expect_sign("(")?;
+        let mut parameter = None;
+        if op.takes_parameter() {
+            let span = self.peek().span;
+            let number = self.signed_number()?;
+            if number < 1.0 || number.fract() != 0.0 {
+                return Err(SyntaxError::new(
+                    span,
+                    format!("{} takes a whole number from 1; got {number}", op.as_str()),
+                ));
+            }
+            parameter = Some(number as u64);
+            self.expect_sign(",")?;
+        }
+        let inner = self.expr(0)?;
+        if let ExprKind::Log(_) = inner.kind {
+            return Err(SyntaxError::new(
+                inner.span,
+                format!("{} takes numbers, and this is a log query", op.as_str()),
+            )
+            .hint("count its lines first: count_over_time({…}[5m])"));
+        }
+        self.expect_sign(")")?;
+        if grouping.is_none() {
+            grouping = self.grouping()?;
+        }
+        Ok(ExprKind::Aggregate {
+            op,
+            parameter,
+            grouping,
+            inner: Box::new(inner),
+        })
+    }
+
+    fn grouping(&mut self) -> Result<Option<Grouping>, SyntaxError> {
+        let without = self.at_name("without");
+        if !without && !self.at_name("by") {
+            return Ok(None);
+        }
+        self.count_part()?;
+        self.advance();
+        let labels = self.names()?;
+        Ok(Some(Grouping { without, labels }))
+    }
+
+    /// `(a, b)`, perhaps empty.
+    fn names(&mut self) -> Result<Vec<String>, SyntaxError> {
+        self.expect_sign("(")?;
+        let mut names = Vec::new();
+        while !self.take_sign(")") {
+            names.push(self.name("a label")?);
+            if !self.take_sign(",") && !self.at_sign(")") {
+                return Err(self.expected("\",\" or \")\""));
+            }
+        }
+        Ok(names)
+    }
+
+    fn range_aggregation(
+        &mut self,
+        op: RangeOp,
+        name_span: Span,
+    ) -> Result<RangeAggregation, SyntaxError> {
+        self.count_part()?;
+        self.expect_sign("(")?;
+        let parameter = match op {
+            RangeOp::Quantile => {
+                let number = self.signed_number()?;
+                self.expect_sign(",")?;
+                Some(number)
+            }
+            _ => None,
+        };
+        let opened = self.take_sign("(");
+        let mut log = LogExpr {
+            matchers: self.matchers()?,
+            stages: Vec::new(),
+        };
+        // The window may stand before or after the pipeline: {…}[5m] |= "x" or {…} |= "x" [5m].
+        let mut window = self.window()?;
+        self.stages(&mut log.stages)?;
+        if opened {
+            if window.is_none() {
+                window = self.window()?;
+            }
+            self.expect_sign(")")?;
+        }
+        let (range, offset) = match window {
+            Some(window) => window,
+            None => self
+                .window()?
+                .ok_or_else(|| self.expected("a window such as [5m]"))?,
+        };
+        self.expect_sign(")")?;
+        let grouping = self.grouping()?;
+        let aggregation = RangeAggregation {
+            op,
+            parameter,
+            log,
+            range,
+            offset,
+            grouping,
+        };
+        check_unwrap(&aggregation, name_span)?;
+        Ok(aggregation)
+    }
+
+    /// `[5m]`, perhaps with `offset 1h`, as (range, offset) in ns.
+    fn window(&mut self) -> Result<Option<(i64, i64)>, SyntaxError> {
+        if !self.take_sign("[") {
+            return Ok(None);
+        }
+        let range = self.duration()?;
+        if range == 0 {
+            let message = "a window must be longer than 0s";
+            return Err(SyntaxError::new(self.previous_span(), message));
+        }
+        self.expect_sign("]")?;
+        let mut offset = 0;
+        if self.take_name("offset") {
+            let negative = self.take_sign("-");
+            offset = self.duration()?;
+            if negative {
+                offset = -offset;
+            }
+        }
+        Ok(Some((range, offset)))
+    }
+
+    fn duration(&mut self) -> Result<i64, SyntaxError> {
+        match self.peek().kind {
+            TokenKind::Duration(nanos) => {
+                self.advance();
+                Ok(nanos)
+            }
+            _ => Err(self.expected("a duration such as 5m")),
+        }
+    }
+
+    fn log_expr(&mut self) -> Result<LogExpr, SyntaxError> {
+        let matchers = self.matchers()?;
+        let mut stages = Vec::new();
+        self.stages(&mut stages)?;
+        if let Some(stage) = stages
+            .iter()
+            .find(|stage| matches!(stage.kind, StageKind::Unwrap { .. }))
+        {
+            return Err(
+                SyntaxError::new(stage.span, "unwrap belongs inside of a range function")
+                    .hint("for example sum_over_time({…} | unwrap bytes [5m])"),
+            );
+        }
+        if self.at_sign("[") {
+            return Err(self
+                .error_here("a window belongs inside of a range function")
+                .hint("for example count_over_time({…}[5m])"));
+        }
+        Ok(LogExpr { matchers, stages })
+    }
+
+    /// `{a="x", b=~"y"}`
+    fn matchers(&mut self) -> Result<Vec<LabelMatcher>, SyntaxError> {
+        self.expect_sign("{")?;
+        let mut matchers = Vec::new();
+        while !self.take_sign("}") {
+            self.count_part()?;
+            let name = self.name("a label")?;
+            let start = self.previous_span();
+            let Some(op) = self.match_op() else {
+                return Err(self.expected("=, !=, =~ or !~"));
+            };
+            self.advance();
+            let value = self.text()?;
+            matchers.push(self.matcher(name, op, value, start)?);
+            if !self.take_sign(",") && !self.at_sign("}") {
+                return Err(self.expected("\",\" or \"}\""));
+            }
+        }
+        Ok(matchers)
+    }
+
+    fn matcher(
+        &self,
+        name: String,
+        op: MatchOp,
+        value: String,
+        start: Span,
+    ) -> Result<LabelMatcher, SyntaxError> {
+        if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
+            check_regex(&value, self.previous_span())?;
+        }
+        Ok(LabelMatcher {
+            name,
+            op,
+            value,
+            span: start.to(self.previous_span()),
+        })
+    }
+
+    fn match_op(&self) -> Option<MatchOp> {
+        match self.peek().kind {
+            TokenKind::Sign("=") => Some(MatchOp::Equal),
+            TokenKind::Sign("!=") => Some(MatchOp::NotEqual),
+            TokenKind::Sign("=~") => Some(MatchOp::Regex),
+            TokenKind::Sign("!~") => Some(MatchOp::NotRegex),
+            _ => None,
+        }
+    }
+
+    fn stages(&mut self, stages: &mut Vec<Stage>) -> Result<(), SyntaxError> {
+        loop {
+            let start = self.peek().span;
+            let kind = match self.peek().kind {
+                TokenKind::Sign("|=") => self.line_filter(LineOp::Contains)?,
+                TokenKind::Sign("|~") => self.line_filter(LineOp::Matches)?,
+                TokenKind::Sign("!~") => self.line_filter(LineOp::MatchesNot)?,
+                TokenKind::Sign("!=") => self.line_filter(LineOp::ContainsNot)?,
+                TokenKind::Sign("|>" | "!>") => {
+                    return Err(self
+                        .error_here("pattern line filters (|>, !>) are not supported yet")
+                        .hint("write a regular expression: |~ \"…\""));
+                }
+                TokenKind::Sign("|") => {
+                    self.advance();
+                    self.stage()?
+                }
+                _ => return Ok(()),
+            };
+            self.count_part()?;
+            let span = start.to(self.previous_span());
+            stages.push(Stage { kind, span });
+        }
+    }
+
+    fn line_filter(&mut self, op: LineOp) -> Result<StageKind, SyntaxError> {
+        self.advance();
+        let mut alternatives = Vec::new();
+        loop {
+            if self.at_name("ip") {
+                return Err(self.error_here("ip() filters are not supported yet"));
+            }
+            let text = self.text()?;
+            if matches!(op, LineOp::Matches | LineOp::MatchesNot) {
+                check_regex(&text, self.previous_span())?;
+            }
+            alternatives.push(text);
+            self.count_part()?;
+            if !self.take_name("or") {
+                return Ok(StageKind::Line { op, alternatives });
+            }
+        }
+    }
+
+    fn stage(&mut self) -> Result<StageKind, SyntaxError> {
+        let TokenKind::Name(name) = self.peek().kind.clone() else {
+            if self.at_sign("(") {
+                return Ok(StageKind::Label(self.label_or()?));
+            }
+            return Err(self.expected("a stage such as json, drop or a label filter"));
+        };
+        // A label may be called like a stage: `| json = "x"` is a label filter.
+        let next = &self.tokens[(self.position + 1).min(self.tokens.len() - 1)].kind;
+        let is_label = matches!(
+            next,
+            TokenKind::Sign("=" | "==" | "!=" | "=~" | "!~" | ">" | ">=" | "<" | "<=")
+        ) && !(matches!(next, TokenKind::Sign("!=" | "!~"))
+            && matches!(name.as_str(), "json" | "logfmt"));
+        if is_label {
+            return Ok(StageKind::Label(self.label_or()?));
+        }
+        match name.as_str() {
+            "json" | "logfmt" => {
+                self.advance();
+                if let TokenKind::Name(_) = self.peek().kind {
+                    return Err(self
+                        .error_here(format!("{name} with chosen fields is not supported yet"))
+                        .hint(format!("| {name} alone makes labels of all fields")));
+                }
+                if self.at_sign("-") {
+                    return Err(self.error_here(format!("flags of {name} are not supported yet")));
+                }
+                Ok(match name.as_str() {
+                    "json" => StageKind::Json,
+                    _ => StageKind::Logfmt,
+                })
+            }
+            "drop" => {
+                self.advance();
+                Ok(StageKind::Drop(self.choices()?))
+            }
+            "keep" => {
+                self.advance();
+                Ok(StageKind::Keep(self.choices()?))
+            }
+            "unwrap" => {
+                self.advance();
+                self.unwrap_stage()
+            }
+            later if LATER_STAGES.contains(&later) => {
+                Err(self.error_here(format!("the stage {later} is not supported yet")))
+            }
+            _ => {
+                self.advance();
+                Err(self.expected(&format!(
+                    "an operator such as = or >= after the label {name:?}"
+                )))
+            }
+        }
+    }
+
+    fn unwrap_stage(&mut self) -> Result<StageKind, SyntaxError> {
+        let name = self.name("a label to unwrap")?;
+        let conversion = match name.as_str() {
+            _ if !self.at_sign("(") => {
+                return Ok(StageKind::Unwrap {
+                    label: name,
+                    conversion: Conversion::Number,
+                });
+            }
+            "duration" | "duration_seconds" => Conversion::Duration,
+            "bytes" => Conversion::Bytes,
+            _ => {
+                return Err(SyntaxError::new(
+                    self.previous_span(),
+                    format!("unknown conversion {name:?}"),
+                )
+                .hint("expected duration, duration_seconds or bytes"));
+            }
+        };
+        self.expect_sign("(")?;
+        let label = self.name("a label to unwrap")?;
+        self.expect_sign(")")?;
+        Ok(StageKind::Unwrap { label, conversion })
+    }
+
+    fn choices(&mut self) -> Result<Vec<LabelChoice>, SyntaxError> {
+        let mut choices = Vec::new();
+        loop {
+            let name = self.name("a label")?;
+            let mut value = None;
+            if let Some(op) = self.match_op()
+                && matches!(
+                    self.tokens[(self.position + 1).min(self.tokens.len() - 1)].kind,
+                    TokenKind::Text(_)
+                )
+            {
+                self.advance();
+                let text = self.text()?;
+                if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
+                    check_regex(&text, self.previous_span())?;
+                }
+                value = Some((op, text));
+            }
+            choices.push(LabelChoice { name, value });
+            self.count_part()?;
+            if !self.take_sign(",") {
+                return Ok(choices);
+            }
+        }
+    }
+
+    fn label_or(&mut self) -> Result<LabelFilter, SyntaxError> {
+        let mut left = self.label_and()?;
+        while self.take_name("or") {
+            self.count_part()?;
+            left = LabelFilter::Or(Box::new(left), Box::new(self.label_and()?));
+        }
+        Ok(left)
+    }
+
+    fn label_and(&mut self) -> Result<LabelFilter, SyntaxError> {
+        let mut left = self.label_filter()?;
+        while self.take_name("and") || self.take_sign(",") {
+            self.count_part()?;
+            left = LabelFilter::And(Box::new(left), Box::new(self.label_filter()?));
+        }
+        Ok(left)
+    }
+
+    fn label_filter(&mut self) -> Result<LabelFilter, SyntaxError> {
+        if self.take_sign("(") {
+            self.enter()?;
+            let inner = self.label_or()?;
+            self.expect_sign(")")?;
+            self.depth -= 1;
+            return Ok(inner);
+        }
+        let name = self.name("a label")?;
+        let start = self.previous_span();
+        let op = self.peek().clone();
+        let text_op = self.match_op();
+        let compare_op = match op.kind {
+            TokenKind::Sign("=" | "==") => Some(CompareOp::Equal),
+            TokenKind::Sign("!=") => Some(CompareOp::NotEqual),
+            TokenKind::Sign("<") => Some(CompareOp::Less),
+            TokenKind::Sign("<=") => Some(CompareOp::LessOrEqual),
+            TokenKind::Sign(">") => Some(CompareOp::Greater),
+            TokenKind::Sign(">=") => Some(CompareOp::GreaterOrEqual),
+            _ => None,
+        };
+        if text_op.is_none() && compare_op.is_none() {
+            return Err(self.expected("a comparison such as = or >="));
+        }
+        self.advance();
+        if self.at_name("ip") {
+            return Err(self.error_here("ip() filters are not supported yet"));
+        }
+        if let (Some(op), TokenKind::Text(_)) = (text_op, &self.peek().kind) {
+            let value = self.text()?;
+            return Ok(LabelFilter::Match(self.matcher(name, op, value, start)?));
+        }
+        let negative = self.take_sign("-");
+        let sign = if negative { -1.0 } else { 1.0 };
+        let bound = match self.peek().kind {
+            TokenKind::Number(number) => Quantity::Number(sign * number),
+            TokenKind::Duration(nanos) if negative => Quantity::Duration(-nanos),
+            TokenKind::Duration(nanos) => Quantity::Duration(nanos),
+            TokenKind::Bytes(bytes) => Quantity::Bytes(sign * bytes),
+            _ if text_op.is_some() => {
+                return Err(self.expected("a text in quotes, a number, a duration or a size"));
+            }
+            _ => return Err(self.expected("a number, a duration or a size")),
+        };
+        let Some(op) = compare_op else {
+            return Err(self.expected("a regular expression in quotes"));
+        };
+        self.advance();
+        Ok(LabelFilter::Compare {
+            name,
+            op,
+            bound,
+            span: start.to(self.previous_span()),
+        })
+    }
+
+    fn signed_number(&mut self) -> Result<f64, SyntaxError> {
+        let negative = self.take_sign("-");
+        match self.peek().kind {
+            TokenKind::Number(number) => {
+                self.advance();
+                Ok(if negative { -number } else { number })
+            }
+            _ => Err(self.expected("a number")),
+        }
+    }
+
+    fn text(&mut self) -> Result<String, SyntaxError> {
+        match &self.peek().kind {
+            TokenKind::Text(text) => {
+                let text = text.clone();
+                self.advance();
+                Ok(text)
+            }
+            _ => Err(self.expected("a text in quotes")),
+        }
+    }
+
+    fn name(&mut self, what: &str) -> Result<String, SyntaxError> {
+        match &self.peek().kind {
+            TokenKind::Name(name) => {
+                let name = name.clone();
+                self.advance();
+                Ok(name)
+            }
+            _ => Err(self.expected(what)),
+        }
+    }
+
+    fn peek(&self) -> &Token {
+        // The last token is `End`, and nothing advances past it.
+        &self.tokens[self.position]
+    }
+
+    fn advance(&mut self) {
+        self.position = (self.position + 1).min(self.tokens.len() - 1);
+    }
+
+    fn previous_span(&self) -> Span {
+        self.tokens[self.position.saturating_sub(1)].span
+    }
+
+    fn at_sign(&self, sign: &str) -> bool {
+        matches!(self.peek().kind, TokenKind::Sign(found) if found == sign)
+    }
+
+    fn take_sign(&mut self, sign: &str) -> bool {
+        let found = self.at_sign(sign);
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    fn expect_sign(&mut self, sign: &str) -> Result<(), SyntaxError> {
+        if self.take_sign(sign) {
+            return Ok(());
+        }
+        Err(self.expected(&format!("{sign:?}")))
+    }
+
+    fn at_name(&self, name: &str) -> bool {
+        matches!(&self.peek().kind, TokenKind::Name(found) if found == name)
+    }
+
+    fn take_name(&mut self, name: &str) -> bool {
+        let found = self.at_name(name);
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    fn expect_end(&self) -> Result<(), SyntaxError> {
+        if self.peek().kind == TokenKind::End {
+            return Ok(());
+        }
+        Err(self.expected("an operator or the end of the query"))
+    }
+
+    fn enter(&mut self) -> Result<(), SyntaxError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(self.error_here(format!("the query nests deeper than {MAX_DEPTH}")));
+        }
+        Ok(())
+    }
+
+    fn count_part(&mut self) -> Result<(), SyntaxError> {
+        self.parts += 1;
+        if self.parts > MAX_PARTS {
+            return Err(self.error_here(format!("the query has more than {MAX_PARTS} parts")));
+        }
+        Ok(())
+    }
+
+    fn error_here(&self, message: impl Into<String>) -> SyntaxError {
+        SyntaxError::new(self.peek().span, message)
+    }
+
+    fn expected(&self, what: &str) -> SyntaxError {
+        let token = self.peek();
+        let found = match token.kind {
+            TokenKind::End => "the end of the query".to_owned(),
+            _ => {
+                let written = &self.text[token.span.offset..token.span.end()];
+                format!("\"{written}\"")
+            }
+        };
+        self.error_here(format!("expected {what}, found {found}"))
+    }
+}
+
+fn number_expr(number: f64, span: Span) -> Expr {
+    Expr {
+        kind: ExprKind::Number(number),
+        span,
+    }
+}
+
+fn refuse_log_operand(side: &Expr, op: BinaryOp, op_span: Span) -> Result<(), SyntaxError> {
+    match (&side.kind, op.is_set_operator()) {
+        (ExprKind::Log(_), _) => Err(SyntaxError::new(
+            op_span,
+            format!(
+                "\"{}\" joins numbers, and one side is a log query",
+                op.as_str()
+            ),
+        )
+        .hint("count its lines first: count_over_time({…}[5m])")),
+        (ExprKind::Number(_), true) => Err(SyntaxError::new(
+            op_span,
+            format!(
+                "\"{}\" joins label sets, and one side is a number",
+                op.as_str()
+            ),
+        )
+        .hint("write vector(…) around the number")),
+        _ => Ok(()),
+    }
+}
+
+fn check_unwrap(aggregation: &RangeAggregation, name_span: Span) -> Result<(), SyntaxError> {
+    let op = aggregation.op;
+    let stages = &aggregation.log.stages;
+    let mut unwraps = stages
+        .iter()
+        .filter(|stage| matches!(stage.kind, StageKind::Unwrap { .. }));
+    let unwrap = unwraps.next();
+    if let Some(second) = unwraps.next() {
+        return Err(SyntaxError::new(second.span, "there is already an unwrap"));
+    }
+    match unwrap {
+        None if op.needs_unwrap() => Err(SyntaxError::new(
+            name_span,
+            format!("{} works on unwrapped values", op.as_str()),
+        )
+        .hint(format!(
+            "for example {}({{…}} | json | unwrap took [5m])",
+            op.as_str()
+        ))),
+        Some(stage) if !op.needs_unwrap() && op != RangeOp::Rate => Err(SyntaxError::new(
+            stage.span,
+            format!("{} works on lines, not on unwrapped values", op.as_str()),
+        )),
+        None if aggregation.grouping.is_some() => Err(SyntaxError::new(
+            name_span,
+            format!("{} takes a grouping only with unwrap", op.as_str()),
+        )
+        .hint("write sum by (…) (…) around it")),
+        _ => Ok(()),
+    }
+}
+
+fn check_regex(pattern: &str, span: Span) -> Result<(), SyntaxError> {
+    regex::Regex::new(pattern).map(drop).map_err(|error| {
+        let text = error.to_string();
+        // The engine draws the pattern over several lines; its last line says what is wrong.
+        let reason = text.lines().last().unwrap_or_default();
+        let reason = reason.trim_start_matches("error: ");
+        SyntaxError::new(
+            span,
+            format!("invalid regular expression {pattern:?}: {reason}"),
+        )
+    })
+}

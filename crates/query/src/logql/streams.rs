@@ -1,0 +1,137 @@
+//! Look-ups of stream labels and streams, as label browsers and variables ask for them.
+
+use std::collections::BTreeSet;
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
+use futures::StreamExt as _;
+use model::{Labels, TimeRange};
+
+use crate::logql::ast::LabelMatcher;
+use crate::logql::evaluate::{LogQlError, LogSource};
+use crate::logql::labels::STREAM;
+use crate::logql::parser::parse_selector;
+use crate::logql::pushdown::{self, stream_column};
+use crate::plans::{DistinctPlan, LogPlan};
+
+/// The names of stream labels that lines of the range have, sorted.
+///
+/// # Errors
+///
+/// A `query` that is no selector, or a source that fails.
+pub async fn label_names(
+    source: &impl LogSource,
+    query: Option<&str>,
+    range: TimeRange,
+) -> Result<Vec<String>, LogQlError> {
+    let found = streams(source, &selector(query)?, range).await?;
+    let names: BTreeSet<&str> = found
+        .iter()
+        .flat_map(|labels| labels.iter().map(|(name, _)| name))
+        .collect();
+    Ok(names.into_iter().map(str::to_owned).collect())
+}
+
+/// The values of a stream label in the range, sorted; none for any other label.
+///
+/// # Errors
+///
+/// A `query` that is no selector, or a source that fails.
+pub async fn label_values(
+    source: &impl LogSource,
+    name: &str,
+    query: Option<&str>,
+    range: TimeRange,
+) -> Result<Vec<String>, LogQlError> {
+    let matchers = selector(query)?;
+    let Some(column) = stream_column(name) else {
+        return Ok(Vec::new());
+    };
+    let mut values = BTreeSet::new();
+    for batch in distinct(source, &matchers, range, vec![column]).await? {
+        let texts = cast(batch.column(0), &DataType::Utf8).map_err(datafusion_error)?;
+        let texts = texts.as_string::<i32>().clone();
+        let present = texts.iter().flatten().filter(|text| !text.is_empty());
+        values.extend(present.map(str::to_owned));
+    }
+    Ok(values.into_iter().collect())
+}
+
+/// The streams that any of the selectors matches in the range, sorted; without selectors, all.
+///
+/// # Errors
+///
+/// A selector that cannot be read, or a source that fails.
+pub async fn series(
+    source: &impl LogSource,
+    selectors: &[&str],
+    range: TimeRange,
+) -> Result<Vec<Labels>, LogQlError> {
+    let mut found = BTreeSet::new();
+    if selectors.is_empty() {
+        found = streams(source, &[], range).await?;
+    }
+    for query in selectors {
+        found.extend(streams(source, &parse_selector(query)?, range).await?);
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn selector(query: Option<&str>) -> Result<Vec<LabelMatcher>, LogQlError> {
+    match query {
+        Some(query) if !query.trim().is_empty() => Ok(parse_selector(query)?),
+        _ => Ok(Vec::new()),
+    }
+}
+
+async fn streams(
+    source: &impl LogSource,
+    matchers: &[LabelMatcher],
+    range: TimeRange,
+) -> Result<BTreeSet<Labels>, LogQlError> {
+    let labels: Vec<(&str, String)> = STREAM
+        .iter()
+        .filter_map(|(label, _)| Some((*label, stream_column(label)?)))
+        .collect();
+    let columns = labels.iter().map(|(_, column)| column.clone()).collect();
+    let mut found = BTreeSet::new();
+    for batch in distinct(source, matchers, range, columns).await? {
+        let texts = batch
+            .columns()
+            .iter()
+            .map(|column| cast(column, &DataType::Utf8).map_err(datafusion_error))
+            .collect::<Result<Vec<_>, _>>()?;
+        for row in 0..batch.num_rows() {
+            let pairs = labels.iter().zip(&texts).filter_map(|((label, _), texts)| {
+                let texts = texts.as_string::<i32>();
+                texts.is_valid(row).then(|| (*label, texts.value(row)))
+            });
+            found.insert(Labels::new(pairs));
+        }
+    }
+    Ok(found)
+}
+
+async fn distinct(
+    source: &impl LogSource,
+    matchers: &[LabelMatcher],
+    range: TimeRange,
+    columns: Vec<String>,
+) -> Result<Vec<RecordBatch>, LogQlError> {
+    let plan = LogPlan::Distinct(DistinctPlan {
+        filter: pushdown::selector(matchers),
+        range,
+        columns,
+    });
+    let mut stream = source.execute(plan).await?;
+    let mut batches = Vec::new();
+    while let Some(batch) = stream.next().await {
+        batches.push(batch?);
+    }
+    Ok(batches)
+}
+
+fn datafusion_error(error: datafusion::arrow::error::ArrowError) -> LogQlError {
+    LogQlError::Execution(error.into())
+}
