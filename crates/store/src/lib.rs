@@ -22,6 +22,7 @@ pub mod lock;
 pub mod log;
 pub mod metrics;
 pub mod objects;
+pub mod scan;
 pub mod search;
 pub mod split;
 

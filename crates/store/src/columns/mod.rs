@@ -6,6 +6,8 @@
 //! come back sorted by key (their order means nothing in OpenTelemetry); entries of a repeated key
 //! keep their order among themselves.
 //!
+//! Queries see them as the logical tables of `query::schema` ([`logical`]).
+//!
 //! A head's open rows ([`OpenRows`]), its row groups and the splits all hold these columns.
 
 pub mod layout;
@@ -15,6 +17,7 @@ pub mod typed_json;
 pub(crate) mod arbitrary;
 mod attributes;
 mod encode;
+pub(crate) mod logical;
 mod logs;
 mod open_rows;
 mod read;

@@ -1,5 +1,7 @@
 //! From what a filter asks to the blocks that may answer.
 
+use std::collections::HashMap;
+
 use query::lookup::Lookup;
 use query::schema;
 use query::words;
@@ -45,11 +47,15 @@ pub(crate) fn knows_values(column: &str) -> bool {
     place_of(column) == Place::Pairs
 }
 
+/// The blocks that may hold an identifier, by logical column and hex text.
+pub(crate) type IdBlocks = HashMap<(String, String), BlockSet>;
+
 /// Asks an index for blocks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct BlockLookup<'a> {
     terms: Terms<'a>,
     blocks: usize,
+    ids: IdBlocks,
 }
 
 impl<'a> BlockLookup<'a> {
@@ -59,7 +65,17 @@ impl<'a> BlockLookup<'a> {
             Terms::Memory(terms) => terms.blocks(),
             Terms::Split(index) => index.blocks(),
         };
-        Self { terms, blocks }
+        Self {
+            terms,
+            blocks,
+            ids: IdBlocks::new(),
+        }
+    }
+
+    /// The same with what bloom filters said of identifiers, which the index does not have.
+    pub(crate) fn with_ids(mut self, ids: IdBlocks) -> Self {
+        self.ids = ids;
+        self
     }
 
     /// The blocks that may hold rows for which `lookup` is true.
@@ -104,7 +120,11 @@ impl<'a> BlockLookup<'a> {
             Lookup::Equals { column, value } => match place_of(column) {
                 Place::Words => self.all_words(value),
                 Place::Pairs => self.equals(column, value),
-                Place::Nowhere => Ok(BlockSet::all(self.blocks)),
+                Place::Nowhere => Ok(self
+                    .ids
+                    .get(&(column.clone(), value.clone()))
+                    .cloned()
+                    .unwrap_or_else(|| BlockSet::all(self.blocks))),
             },
             Lookup::StartsWith { column, prefix } => match place_of(column) {
                 Place::Words => self.words_of_beginning(prefix),

@@ -20,6 +20,7 @@ mod terms;
 
 pub use blocks::BlockSet;
 pub use lookup::{BlockLookup, Terms};
+pub(crate) use lookup::{IdBlocks, knows_values};
 pub use segment::{BlockIndex, IndexError, build};
 pub use terms::{BlockTerms, TermsBuilder};
 

@@ -1,0 +1,183 @@
+//! Counts of log records over time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use query::plans::{HistogramPlan, round_step};
+use query::schema::{Keys, Table};
+use query::search::{compile, group_value};
+
+use super::session::{QueryBounds, query_error, session, syntax_error, within};
+use super::snapshot::Snapshot;
+use super::stats::ScanStats;
+use super::table::LogicalTable;
+use crate::error::QueryError;
+use crate::search::{HistogramBucket, HistogramPage, HistogramStep, LogHistogram};
+
+/// More buckets than any screen has columns.
+const MAX_BUCKETS: i128 = 11_000;
+
+/// Counts matching records in buckets; relative times in the query count from `now`, Unix ns.
+///
+/// # Errors
+///
+/// A query that cannot be read, more than 11,000 buckets, or a bound that is met. Damage is no
+/// error: the page says that it is partial.
+pub async fn log_histogram(
+    snapshot: Arc<Snapshot>,
+    histogram: &LogHistogram,
+    bounds: &QueryBounds,
+    now: i64,
+) -> Result<HistogramPage, QueryError> {
+    let started = Instant::now();
+    let filter = compile(&histogram.query, now).map_err(syntax_error)?;
+    let by = histogram
+        .by
+        .iter()
+        .map(|field| group_value(field))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(syntax_error)?;
+    let buckets = Buckets::of(histogram)?;
+    let mut keys = filter.keys;
+    by.iter().for_each(|value| keys.extend(Keys::of(value)));
+    let stats = Arc::new(ScanStats::default());
+    let table = LogicalTable::new(Table::Logs, &keys, snapshot, Arc::clone(&stats)).tolerant();
+    let plan = HistogramPlan {
+        filter: filter.expr,
+        range: histogram.range,
+        origin: buckets.origin,
+        step: buckets.step,
+        by,
+    };
+    let counted = within(bounds.timeout, count(table, plan, bounds)).await?;
+    let warnings = stats.warnings();
+    Ok(HistogramPage {
+        step: Duration::from_nanos(buckets.step.unsigned_abs()),
+        buckets: buckets.fill(&counted, histogram.by.len())?,
+        partial: !warnings.is_empty(),
+        warnings,
+        stats: stats.read(started.elapsed()),
+    })
+}
+
+async fn count(
+    table: LogicalTable,
+    plan: HistogramPlan,
+    bounds: &QueryBounds,
+) -> Result<Vec<RecordBatch>, QueryError> {
+    let session = session(bounds)?;
+    let source = provider_as_source(Arc::new(table));
+    let input = LogicalPlanBuilder::scan(Table::Logs.name(), source, None)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(query_error)?;
+    let plan = query::plans::log_histogram(input, plan).map_err(query_error)?;
+    let frame = session
+        .execute_logical_plan(plan)
+        .await
+        .map_err(query_error)?;
+    frame.collect().await.map_err(query_error)
+}
+
+/// The buckets of a range: bucket k begins at `origin + k * step`.
+struct Buckets {
+    origin: i64,
+    step: i64,
+    count: usize,
+}
+
+impl Buckets {
+    fn of(histogram: &LogHistogram) -> Result<Self, QueryError> {
+        let invalid = |message: String, hint: &str| QueryError::Invalid {
+            message,
+            hint: Some(hint.to_owned()),
+            position: None,
+        };
+        let range = histogram.range;
+        let step = match histogram.step {
+            HistogramStep::Buckets(wanted) => round_step(range, wanted),
+            HistogramStep::Width(width) => i64::try_from(width.as_nanos()).unwrap_or(i64::MAX),
+        };
+        if step <= 0 {
+            return Err(invalid(
+                "the step is 0".to_owned(),
+                "expected a duration such as 30s or 5m",
+            ));
+        }
+        if range.is_empty() {
+            let origin = range.start;
+            return Ok(Self {
+                origin,
+                step,
+                count: 0,
+            });
+        }
+        // Aligned to multiples of the step, so that neighbouring ranges share their borders.
+        let origin = range.start.div_euclid(step).saturating_mul(step);
+        let length = i128::from(range.end) - i128::from(origin);
+        let count = (length + i128::from(step) - 1) / i128::from(step);
+        if count > MAX_BUCKETS {
+            return Err(invalid(
+                format!("the range has {count} buckets; at most {MAX_BUCKETS} are counted"),
+                "choose a wider step or a shorter range",
+            ));
+        }
+        Ok(Self {
+            origin,
+            step,
+            count: count as usize,
+        })
+    }
+
+    fn fill(
+        &self,
+        batches: &[RecordBatch],
+        groups: usize,
+    ) -> Result<Vec<HistogramBucket>, QueryError> {
+        let start = |k: usize| {
+            self.origin
+                .saturating_add(self.step.saturating_mul(k as i64))
+        };
+        let mut buckets: Vec<HistogramBucket> = (0..self.count)
+            .map(|k| HistogramBucket {
+                start: start(k),
+                counts: BTreeMap::new(),
+            })
+            .collect();
+        let other =
+            |what: &str| QueryError::Internal(format!("the histogram's plan has no {what}"));
+        for batch in batches {
+            let numbers = |name: &str| {
+                batch
+                    .column_by_name(name)
+                    .and_then(|column| column.as_primitive_opt::<Int64Type>())
+                    .ok_or_else(|| other(name))
+            };
+            let (places, counts) = (numbers("bucket")?, numbers("count")?);
+            for row in 0..batch.num_rows() {
+                let mut names = Vec::with_capacity(groups);
+                for group in 0..groups {
+                    let column = batch.column_by_name(&format!("by_{group}"));
+                    let texts = column
+                        .and_then(|column| column.as_string_opt::<i32>())
+                        .ok_or_else(|| other("groups"))?;
+                    names.push(if texts.is_valid(row) {
+                        texts.value(row)
+                    } else {
+                        ""
+                    });
+                }
+                let bucket = usize::try_from(places.value(row)).ok();
+                let bucket = bucket.and_then(|bucket| buckets.get_mut(bucket));
+                let count = counts.value(row).unsigned_abs();
+                let bucket = bucket.ok_or_else(|| other("such bucket"))?;
+                *bucket.counts.entry(names.join(",")).or_default() += count;
+            }
+        }
+        Ok(buckets)
+    }
+}

@@ -1,0 +1,428 @@
+//! The pieces of a snapshot that a query visits, in order of time, opened as late as possible.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, BooleanBufferBuilder};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+
+use super::filter::Filter;
+use super::snapshot::{Snapshot, SplitHandle};
+use super::stats::{OnDamage, ScanStats};
+use crate::columns::{ColumnsError, RowsInMemory};
+use crate::error::StoreError;
+use crate::index::{BLOCK_ROWS, BlockLookup, BlockSet, IdBlocks, Terms};
+use crate::search::Order;
+use crate::split::{ParquetFile, Split};
+
+/// Rows that are read together.
+#[derive(Debug)]
+pub(super) struct Piece {
+    /// First and last timestamp.
+    pub(super) times: (i64, i64),
+    rows: Rows,
+    /// The rows that may match.
+    pub(super) candidates: RowSelection,
+}
+
+#[derive(Debug)]
+enum Rows {
+    Open(RecordBatch),
+    Encoded(Arc<ParquetFile>, usize),
+}
+
+impl Piece {
+    /// The physical columns.
+    pub(super) fn schema(&self) -> SchemaRef {
+        match &self.rows {
+            Rows::Open(batch) => batch.schema(),
+            Rows::Encoded(file, _) => Arc::clone(file.schema()),
+        }
+    }
+
+    /// The physical columns at the indices `columns`, in the file's order, of the selected rows,
+    /// in batches of at most `batch_rows` rows.
+    pub(super) fn stream(
+        &self,
+        columns: &[usize],
+        selection: &RowSelection,
+        batch_rows: usize,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
+        match &self.rows {
+            Rows::Encoded(file, group) => {
+                file.read(*group, columns, Some(selection.clone()), batch_rows)
+            }
+            Rows::Open(batch) => {
+                let mut columns = columns.to_vec();
+                columns.sort_unstable();
+                columns.dedup();
+                let selected = batch
+                    .project(&columns)
+                    .and_then(|batch| filter_record_batch(&batch, &mask(selection)))
+                    .map_err(|err| internal("read open rows", err))?;
+                Ok(stream::iter([Ok(selected)]).boxed())
+            }
+        }
+    }
+
+    /// As [`Piece::stream`], in one batch.
+    pub(super) async fn read(
+        &self,
+        columns: &[usize],
+        selection: &RowSelection,
+    ) -> Result<RecordBatch, StoreError> {
+        let batches: Vec<RecordBatch> = self
+            .stream(columns, selection, selection.row_count().max(1))?
+            .try_collect()
+            .await?;
+        match batches.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => {
+                let mut columns = columns.to_vec();
+                columns.sort_unstable();
+                columns.dedup();
+                let schema = self.schema().project(&columns);
+                let schema = schema.map_err(|err| internal("project columns", err))?;
+                Ok(RecordBatch::new_empty(Arc::new(schema)))
+            }
+            several => concat_batches(&several[0].schema(), several)
+                .map_err(|err| internal("join batches", err)),
+        }
+    }
+
+    /// The error of a piece whose columns are not what rows are encoded to.
+    pub(super) fn columns_error(&self, err: ColumnsError) -> StoreError {
+        match &self.rows {
+            Rows::Open(_) => internal("read open rows", err),
+            Rows::Encoded(file, _) => StoreError::Damaged {
+                file: file.name().to_owned(),
+                offset: 0,
+                message: err.to_string(),
+            },
+        }
+    }
+}
+
+pub(super) fn internal(action: &'static str, err: impl ToString) -> StoreError {
+    StoreError::Encoding {
+        action,
+        message: err.to_string(),
+    }
+}
+
+fn mask(selection: &RowSelection) -> BooleanArray {
+    let mut mask = BooleanBufferBuilder::new(0);
+    for selector in selection.iter() {
+        mask.append_n(selector.row_count, !selector.skip);
+    }
+    BooleanArray::new(mask.finish(), None)
+}
+
+/// Something that waits to be visited.
+#[derive(Debug)]
+enum Waiting {
+    Open(Arc<dyn RowsInMemory>),
+    Group {
+        file: Arc<ParquetFile>,
+        group: usize,
+        blocks: BlockSet,
+        of_split: bool,
+    },
+    Split(Arc<dyn SplitHandle>),
+}
+
+#[derive(Debug)]
+struct Queued {
+    /// The greater, the sooner.
+    rank: i64,
+    /// Among equals, first come, first served.
+    number: usize,
+    times: (i64, i64),
+    waiting: Waiting,
+}
+
+impl Ord for Queued {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.rank, other.number).cmp(&(other.rank, self.number))
+    }
+}
+
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Queued {}
+
+/// One of several tasks that share the pieces of a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    pub(super) index: usize,
+    pub(super) of: usize,
+}
+
+impl Share {
+    /// The only task.
+    pub(super) const WHOLE: Self = Self { index: 0, of: 1 };
+
+    fn has(self, number: usize) -> bool {
+        number % self.of == self.index
+    }
+}
+
+/// Visits the pieces of a snapshot that may hold matching rows.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    queue: BinaryHeap<Queued>,
+    filter: Arc<Filter>,
+    order: Order,
+    share: Share,
+    next_number: usize,
+    stats: Arc<ScanStats>,
+    on_damage: OnDamage,
+}
+
+impl Pieces {
+    /// The pieces for one of the tasks that share the work, best times first.
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        filter: Arc<Filter>,
+        order: Order,
+        share: Share,
+        stats: Arc<ScanStats>,
+        on_damage: OnDamage,
+    ) -> Result<Self, StoreError> {
+        let mut pieces = Self {
+            queue: BinaryHeap::new(),
+            filter,
+            order,
+            share,
+            next_number: 0,
+            stats,
+            on_damage,
+        };
+        for rows in &snapshot.open {
+            if let Some(times) = rows.times() {
+                pieces.push(times, Waiting::Open(Arc::clone(rows)), share);
+            }
+        }
+        for row_group in &snapshot.row_groups {
+            let times = row_group.times()?;
+            if pieces.filter.times.overlaps(times) {
+                let index = BlockLookup::new(Terms::Memory(row_group.terms()));
+                let file = Arc::clone(row_group.file());
+                // Asking a bloom filter in memory is no cheaper than reading the identifiers.
+                let blocks = row_group.terms().blocks();
+                let blocks = pieces
+                    .filter
+                    .condition
+                    .blocks(&index, blocks)
+                    .map_err(|err| internal("look up terms", err))?;
+                let waiting = Waiting::Group {
+                    file,
+                    group: 0,
+                    blocks,
+                    of_split: false,
+                };
+                pieces.push(times, waiting, share);
+            }
+        }
+        for split in &snapshot.splits {
+            let times = split.times();
+            if pieces.filter.times.overlaps(times) {
+                if share.index == 0 {
+                    pieces.stats.add_split(split.blocks());
+                }
+                // Every task opens the split; its row groups are shared out.
+                pieces.push(times, Waiting::Split(Arc::clone(split)), Share::WHOLE);
+            }
+        }
+        Ok(pieces)
+    }
+
+    fn push(&mut self, times: (i64, i64), waiting: Waiting, share: Share) {
+        let number = self.next_number;
+        self.next_number += 1;
+        if !share.has(number) || !self.filter.times.overlaps(times) {
+            return;
+        }
+        let rank = match self.order {
+            Order::Newest => times.1,
+            // Reverses the order without overflow.
+            Order::Oldest => !times.0,
+        };
+        self.queue.push(Queued {
+            rank,
+            number,
+            times,
+            waiting,
+        });
+    }
+
+    /// The times of the next piece, or of the split that it will come from.
+    pub(super) fn next_times(&self) -> Option<(i64, i64)> {
+        self.queue.peek().map(|queued| queued.times)
+    }
+
+    /// The next piece.
+    pub(super) async fn next(&mut self) -> Result<Option<Piece>, StoreError> {
+        while let Some(Queued { times, waiting, .. }) = self.queue.pop() {
+            match waiting {
+                Waiting::Open(rows) => {
+                    let batch = rows
+                        .columns()
+                        .map_err(|err| internal("read open rows", err))?;
+                    let all = RowSelector::select(batch.num_rows());
+                    self.stats.add_scanned_rows(batch.num_rows() as u64);
+                    return Ok(Some(Piece {
+                        times,
+                        rows: Rows::Open(batch),
+                        candidates: vec![all].into(),
+                    }));
+                }
+                Waiting::Group {
+                    file,
+                    group,
+                    mut blocks,
+                    of_split,
+                } => {
+                    if !self.filter.times.covers(times) {
+                        blocks.intersect(&file.blocks_in(group, self.filter.times.range()));
+                    }
+                    if blocks.is_empty() {
+                        continue;
+                    }
+                    let candidates = rows_of(&blocks, file.rows(group));
+                    self.stats.add_scanned_rows(candidates.row_count() as u64);
+                    if of_split {
+                        self.stats.add_scanned_blocks(blocks.count() as u64);
+                    }
+                    return Ok(Some(Piece {
+                        times,
+                        rows: Rows::Encoded(file, group),
+                        candidates,
+                    }));
+                }
+                Waiting::Split(handle) => {
+                    let expanded = self.expand(handle.as_ref()).await;
+                    self.tolerate(expanded)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is done about damage, for work that outlives this borrow.
+    pub(super) fn tolerance(&self) -> Tolerance {
+        Tolerance {
+            stats: Arc::clone(&self.stats),
+            on_damage: self.on_damage,
+        }
+    }
+
+    /// See [`Tolerance::apply`].
+    pub(super) fn tolerate<T>(
+        &self,
+        result: Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.tolerance().apply(result)
+    }
+
+    /// Queues the row groups of a split that may hold matching rows.
+    async fn expand(&mut self, handle: &dyn SplitHandle) -> Result<(), StoreError> {
+        let split = handle.open().await?;
+        let found = blocks_of(&split, &self.filter).await?;
+        let file = split.file();
+        for group in 0..file.row_groups() {
+            let times = file.times(group)?;
+            let waiting = Waiting::Group {
+                file: Arc::clone(file),
+                group,
+                blocks: found.slice(file.blocks(group)),
+                of_split: true,
+            };
+            self.push(times, waiting, self.share);
+        }
+        Ok(())
+    }
+}
+
+/// What a query does about damage.
+#[derive(Debug, Clone)]
+pub(super) struct Tolerance {
+    stats: Arc<ScanStats>,
+    on_damage: OnDamage,
+}
+
+impl Tolerance {
+    /// Lets damage pass, noted, when the query may go on without.
+    pub(super) fn apply<T>(&self, result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(err @ StoreError::Damaged { .. }) if self.on_damage == OnDamage::Warn => {
+                tracing::error!(error = %err, "a query goes on without damaged data");
+                self.stats.add_damage(&err);
+                Ok(None)
+            }
+            Err(err) => Err(err),
+        }
+    }
+}
+
+/// The blocks of a split that may hold matching rows.
+async fn blocks_of(split: &Split, filter: &Filter) -> Result<BlockSet, StoreError> {
+    if filter.condition.is_any() {
+        return Ok(BlockSet::all(split.blocks()));
+    }
+    let file = split.file();
+    let mut ids = IdBlocks::new();
+    for (column, text, id) in filter.condition.ids() {
+        let mut found = BlockSet::none(split.blocks());
+        for group in 0..file.row_groups() {
+            if filter.times.overlaps(file.times(group)?)
+                && file.may_hold_id(group, &column, &id).await?
+            {
+                file.blocks(group).for_each(|block| found.insert(block));
+            }
+        }
+        ids.insert((column, text), found);
+    }
+    let index = split.index().await?;
+    let lookup = BlockLookup::new(Terms::Split(index)).with_ids(ids);
+    filter
+        .condition
+        .blocks(&lookup, split.blocks())
+        .map_err(|err| StoreError::Damaged {
+            file: file.name().to_owned(),
+            offset: 0,
+            message: err.to_string(),
+        })
+}
+
+/// The rows of some blocks of a row group.
+fn rows_of(blocks: &BlockSet, rows: usize) -> RowSelection {
+    let selectors: Vec<RowSelector> = (0..blocks.len())
+        .map(|block| {
+            let in_block = BLOCK_ROWS.min(rows - block * BLOCK_ROWS);
+            match blocks.contains(block) {
+                true => RowSelector::select(in_block),
+                false => RowSelector::skip(in_block),
+            }
+        })
+        .collect();
+    // Neighbours of a kind are merged.
+    selectors.into()
+}

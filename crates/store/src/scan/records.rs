@@ -1,0 +1,221 @@
+//! Whole records: one page of a log search, and the spans of a trace.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::BooleanArray;
+use datafusion::logical_expr::{Expr, ident, lit};
+use futures::TryStreamExt;
+use model::{LogRecord, Seq, Span, TimeRange, TraceId};
+use parquet::arrow::arrow_reader::RowSelection;
+use query::plans::Cursor;
+use query::schema::{self, Keys, Table};
+
+use super::filter::{Filter, Times};
+use super::pieces::{Piece, Pieces, Share};
+use super::select::{places, select};
+use super::session::{QueryBounds, query_error, session, syntax_error, within};
+use super::snapshot::Snapshot;
+use super::stats::{OnDamage, ScanStats};
+use super::top::{Place, Top};
+use crate::columns::{Row, decode};
+use crate::error::{QueryError, StoreError};
+use crate::search::{FoundRecord, LogPage, LogSearch, Order, TracePage};
+
+/// Rows read from one piece at a time.
+const BATCH_ROWS: usize = 4096;
+
+/// One page of a search; relative times in its query count from `now`, Unix ns.
+///
+/// # Errors
+///
+/// A query or cursor that cannot be read, or a bound that is met. Damage is no error: the page
+/// says that it is partial.
+pub async fn search_logs(
+    snapshot: &Snapshot,
+    search: &LogSearch,
+    bounds: &QueryBounds,
+    now: i64,
+) -> Result<LogPage, QueryError> {
+    let started = Instant::now();
+    let filter = query::search::compile(&search.query, now).map_err(syntax_error)?;
+    let after = read_cursor(search.cursor.as_deref())?;
+    let range = Times::of(search.range).intersect(beyond(after, search.order));
+    let filter = make_filter(Table::Logs, &filter.expr, &filter.keys, range, bounds)?;
+    let stats = Arc::new(ScanStats::default());
+    // One more than asked for says whether there is a next page.
+    let top = Top::new(search.limit.saturating_add(1), search.order, after);
+    let query = top_rows::<LogRecord>(snapshot, filter, top, search.order, &stats);
+    let mut rows = within(bounds.timeout, async { Ok(query.await?) }).await?;
+
+    let has_more = rows.len() > search.limit;
+    rows.truncate(search.limit);
+    let cursor = rows.last().filter(|_| has_more).map(|(seq, record)| {
+        let cursor = Cursor {
+            timestamp: record.timestamp,
+            seq: seq.as_i64(),
+        };
+        cursor.to_string()
+    });
+    let warnings = stats.warnings();
+    Ok(LogPage {
+        records: rows
+            .into_iter()
+            .map(|(seq, record)| FoundRecord { seq, record })
+            .collect(),
+        cursor,
+        partial: !warnings.is_empty(),
+        warnings,
+        stats: stats.read(started.elapsed()),
+    })
+}
+
+/// The spans of one trace, by (start, seq). `range` bounds their starts; a trace whose time is not
+/// known is looked for in [`TimeRange::ALL`].
+///
+/// # Errors
+///
+/// A bound that is met. Damage is no error: the page says that it is partial.
+pub async fn find_trace(
+    snapshot: &Snapshot,
+    id: TraceId,
+    range: TimeRange,
+    bounds: &QueryBounds,
+) -> Result<TracePage, QueryError> {
+    let expr = ident(schema::TRACE_ID).eq(lit(id.to_string()));
+    let times = Times::of(range);
+    let filter = make_filter(Table::Spans, &expr, &Keys::default(), times, bounds)?;
+    let stats = Arc::new(ScanStats::default());
+    let top = Top::new(usize::MAX, Order::Oldest, None);
+    let query = top_rows::<Span>(snapshot, filter, top, Order::Oldest, &stats);
+    let spans = within(bounds.timeout, async { Ok(query.await?) }).await?;
+    let warnings = stats.warnings();
+    Ok(TracePage {
+        spans,
+        partial: !warnings.is_empty(),
+        warnings,
+    })
+}
+
+fn read_cursor(cursor: Option<&str>) -> Result<Option<Place>, QueryError> {
+    let Some(text) = cursor else {
+        return Ok(None);
+    };
+    match text.parse::<Cursor>() {
+        Ok(cursor) => Ok(Some((cursor.timestamp, cursor.seq))),
+        Err(err) => Err(QueryError::Invalid {
+            message: err.to_string(),
+            hint: None,
+            position: None,
+        }),
+    }
+}
+
+/// The times that rows behind a cursor can have.
+fn beyond(after: Option<Place>, order: Order) -> Times {
+    match (after, order) {
+        (None, _) => Times::ALL,
+        (Some((time, _)), Order::Newest) => Times {
+            last: time,
+            ..Times::ALL
+        },
+        (Some((time, _)), Order::Oldest) => Times {
+            first: time,
+            ..Times::ALL
+        },
+    }
+}
+
+fn make_filter(
+    table: Table,
+    expr: &Expr,
+    keys: &Keys,
+    times: Times,
+    bounds: &QueryBounds,
+) -> Result<Arc<Filter>, QueryError> {
+    let session = session(bounds)?;
+    let schema = table.schema(keys);
+    let filters = std::slice::from_ref(expr);
+    Filter::new(filters, times, &schema, &session.state())
+        .map(Arc::new)
+        .map_err(query_error)
+}
+
+/// Rows of a piece that were among the best when it was visited.
+struct Kept {
+    piece: Piece,
+    selection: RowSelection,
+    places: Vec<Place>,
+}
+
+/// The rows that belong to `top`, in its order. Their columns are read when it is known which
+/// rows these are.
+async fn top_rows<R: Row>(
+    snapshot: &Snapshot,
+    filter: Arc<Filter>,
+    mut top: Top,
+    order: Order,
+    stats: &Arc<ScanStats>,
+) -> Result<Vec<(Seq, R)>, StoreError> {
+    let mut pieces = Pieces::new(
+        snapshot,
+        Arc::clone(&filter),
+        order,
+        Share::WHOLE,
+        Arc::clone(stats),
+        OnDamage::Warn,
+    )?;
+    let mut kept: Vec<Kept> = Vec::new();
+    while pieces.next_times().is_some_and(|times| top.wants(times)) {
+        // A piece in memory is read without waiting; others get their turn here.
+        tokio::task::yield_now().await;
+        let Some(piece) = pieces.next().await? else {
+            break;
+        };
+        let found = find(&piece, &filter, &mut top).await;
+        if let Some(Some((selection, places))) = pieces.tolerate(found)? {
+            kept.push(Kept {
+                piece,
+                selection,
+                places,
+            });
+        }
+    }
+    let mut rows: Vec<(Seq, R)> = Vec::new();
+    for kept in kept {
+        let mask = top.members(&kept.places);
+        let read = read_rows(&kept, mask).await;
+        rows.extend(pieces.tolerate(read)?.unwrap_or_default());
+    }
+    rows.sort_by_key(|(seq, row)| top.key((row.time(), seq.as_i64())));
+    Ok(rows)
+}
+
+async fn find(
+    piece: &Piece,
+    filter: &Filter,
+    top: &mut Top,
+) -> Result<Option<(RowSelection, Vec<Place>)>, StoreError> {
+    let Some(selection) = select(piece, filter, Some(top)).await? else {
+        return Ok(None);
+    };
+    let places = places(piece, &selection).await?;
+    Ok(Some((selection, places)))
+}
+
+async fn read_rows<R: Row>(kept: &Kept, mask: BooleanArray) -> Result<Vec<(Seq, R)>, StoreError> {
+    let selection = kept
+        .selection
+        .and_then(&RowSelection::from_filters(&[mask]));
+    if !selection.selects_any() {
+        return Ok(Vec::new());
+    }
+    let columns: Vec<usize> = (0..kept.piece.schema().fields().len()).collect();
+    let mut batches = kept.piece.stream(&columns, &selection, BATCH_ROWS)?;
+    let mut rows = Vec::with_capacity(selection.row_count());
+    while let Some(batch) = batches.try_next().await? {
+        let decoded = decode::<R>(&batch).map_err(|err| kept.piece.columns_error(err))?;
+        rows.extend(decoded);
+    }
+    Ok(rows)
+}

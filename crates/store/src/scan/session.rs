@@ -1,0 +1,106 @@
+//! The DataFusion session of one query, and its errors as ours.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::common::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use query::error::SyntaxError;
+
+use super::top::PushDownTop;
+use crate::error::{Position, QueryError, StoreError};
+
+/// Bounds of one query.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryBounds {
+    /// The longest it may run.
+    pub timeout: Duration,
+    /// Memory that its joins, sorts and groups may take, bytes.
+    pub memory_bytes: usize,
+}
+
+/// Tasks that work on one query.
+const TASKS: usize = 2;
+
+/// A session with our functions, a memory pool of its own and nowhere to spill to.
+pub(super) fn session(bounds: &QueryBounds) -> Result<SessionContext, QueryError> {
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(GreedyMemoryPool::new(bounds.memory_bytes)))
+        .with_disk_manager_builder(disk)
+        .build_arc()
+        .map_err(query_error)?;
+    let config = SessionConfig::new()
+        .with_target_partitions(TASKS)
+        .with_information_schema(false);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(PushDownTop))
+        .build();
+    let context = SessionContext::new_with_state(state);
+    for function in query::functions::all() {
+        context.register_udf(function.as_ref().clone());
+    }
+    Ok(context)
+}
+
+/// Runs a query for as long as it may.
+pub(super) async fn within<T>(
+    timeout: Duration,
+    query: impl Future<Output = Result<T, QueryError>>,
+) -> Result<T, QueryError> {
+    match tokio::time::timeout(timeout, query).await {
+        Ok(result) => result,
+        Err(_) => Err(QueryError::Timeout(timeout)),
+    }
+}
+
+/// A query that cannot be read.
+pub(super) fn syntax_error(err: SyntaxError) -> QueryError {
+    QueryError::Invalid {
+        message: err.message,
+        hint: err.hint,
+        position: Some(Position {
+            offset: err.span.offset,
+            length: err.span.length,
+        }),
+    }
+}
+
+/// DataFusion's error as ours: what the query caused, what it ran into, and what we did wrong.
+pub(super) fn query_error(err: DataFusionError) -> QueryError {
+    let invalid = |message: String| QueryError::Invalid {
+        message,
+        hint: None,
+        position: None,
+    };
+    match err.find_root() {
+        DataFusionError::ResourcesExhausted(message) => QueryError::LimitExceeded(format!(
+            "the query needs more memory than it may: {message}"
+        )),
+        DataFusionError::External(source) => match source.downcast_ref::<StoreError>() {
+            Some(StoreError::Damaged {
+                file,
+                offset,
+                message,
+            }) => QueryError::Store(StoreError::Damaged {
+                file: file.clone(),
+                offset: *offset,
+                message: message.clone(),
+            }),
+            _ => QueryError::Internal(source.to_string()),
+        },
+        DataFusionError::Internal(message) => QueryError::Internal(message.clone()),
+        DataFusionError::Plan(message) | DataFusionError::Execution(message) => {
+            invalid(message.clone())
+        }
+        // Arithmetic and casts that fail on a value of the query's own making.
+        other => invalid(other.strip_backtrace()),
+    }
+}
