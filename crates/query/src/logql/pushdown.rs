@@ -218,16 +218,13 @@ fn regex_matches(value: &LabelValue, pattern: &str) -> Expr {
 /// `a|b|c` of plain words, as Grafana writes variables with several values.
 fn literal_alternatives(pattern: &str) -> Option<Vec<&str>> {
     let alternatives: Vec<&str> = pattern.split('|').collect();
-    let plain = |text: &&str| {
+    let plain = |text: &&str| -> bool {
         !text.is_empty()
             && text
                 .chars()
                 .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/' | ':' | ' ' | '@'))
     };
-    alternatives
-        .iter()
-        .all(|one| plain(one))
-        .then_some(alternatives)
+    alternatives.iter().all(plain).then_some(alternatives)
 }
 
 /// A regular expression that must match a whole text.
