@@ -176,6 +176,9 @@ impl Engine {
     /// Saved state is loaded first, and what was to be delivered goes out. Rules are evaluated
     /// only after `ready` has completed: pass a future that ends when the store answers queries
     /// over everything it holds.
+    ///
+    /// To be called inside a tokio runtime. Webhooks need rustls' process-wide crypto provider,
+    /// which the binary installs.
     pub fn start(
         configuration: Configuration,
         seams: Seams,

@@ -28,6 +28,7 @@ pub mod snapshot;
 pub mod source;
 pub mod state;
 pub mod state_store;
+pub mod state_store_suite;
 pub mod template;
 mod yaml;
 

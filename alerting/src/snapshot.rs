@@ -249,9 +249,7 @@ fn group_snapshot(group: &Group, state: &GroupState, filter: &RulesFilter) -> Gr
         .rules
         .iter()
         .zip(&state.rules)
-        .filter(|(rule, _)| {
-            filter.rule_names.is_empty() || filter.rule_names.iter().any(|n| *n == rule.name)
-        })
+        .filter(|(rule, _)| filter.rule_names.is_empty() || filter.rule_names.contains(&rule.name))
         .filter(|(rule, _)| match filter.kind {
             None => true,
             Some(RuleKind::Alerting) => matches!(rule.kind, Kind::Alerting(_)),

@@ -313,3 +313,184 @@ pub(crate) fn supersede(newer: &mut OutboxEntry, older: &OutboxEntry) {
         .collect();
     newer.alerts.extend(lost);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::config;
+    use crate::yaml::Source;
+
+    /// Routes under a root with `group_by: [alertname]`; every receiver has one webhook.
+    fn dispatcher(routes: &str) -> Dispatcher {
+        let text = format!(
+            "route: {{receiver: base, group_by: [alertname], group_wait: 10s, group_interval: 60s, routes: [{routes}]}}\n\
+             receivers:\n\
+             - {{name: base, webhook_configs: [{{url: 'http://x'}}]}}\n\
+             - {{name: web, webhook_configs: [{{url: 'http://x'}}]}}\n\
+             - {{name: db, webhook_configs: [{{url: 'http://x'}}, {{url: 'http://y', send_resolved: false}}]}}\n"
+        );
+        let mut source = Source::new("notify.yml", &text);
+        let config = config::read(&mut source);
+        assert_eq!(source.errors, []);
+        Dispatcher::restore(config.unwrap(), Vec::new(), 0).0
+    }
+
+    fn alert(labels: &[(&str, &str)], fired_at: i64) -> FiringAlert {
+        FiringAlert {
+            alert: NotifiedAlert {
+                labels: Labels::new(labels.iter().copied()),
+                annotations: Labels::empty(),
+                value: 1.0,
+                active_at: fired_at,
+                fired_at,
+                resolved_at: None,
+                window_ms: 0,
+                query: String::new(),
+            },
+        }
+    }
+
+    /// What is told at `now` (s) when `firing` fires, as `integration group firing/resolved`.
+    fn tell(dispatcher: &mut Dispatcher, firing: &[FiringAlert], now: i64) -> Vec<String> {
+        let now = now * 1_000;
+        dispatcher.update(firing, &BTreeMap::new(), now);
+        let mut told = Vec::new();
+        for notice in dispatcher.flush(now) {
+            dispatcher.told(&notice);
+            if let Some(entry) = &notice.entry {
+                let ended = |alert: &&NotifiedAlert| alert.resolved_at.is_some();
+                let resolved = entry.alerts.iter().filter(ended).count();
+                told.push(format!(
+                    "{} {} {}/{resolved}",
+                    entry.integration,
+                    entry.group_key,
+                    entry.alerts.len() - resolved
+                ));
+            }
+        }
+        dispatcher.forget_idle(now);
+        told.sort();
+        told
+    }
+
+    #[test]
+    fn the_first_matching_route_takes_an_alert_unless_it_continues() {
+        let routes = "{matchers: ['team=web'], receiver: web, continue: true, routes: [{matchers: ['severity=page']}]}, \
+                      {matchers: ['env=prod'], receiver: db, group_by: ['...']}, \
+                      {matchers: ['team=web'], receiver: base}";
+        let cases: [(&[(&str, &str)], &[&str]); 3] = [
+            (
+                &[("alertname", "A"), ("team", "web"), ("severity", "page")],
+                &[
+                    "base/webhook[0] {}/{team=\"web\"}:{alertname=\"A\"} 1/0",
+                    "web/webhook[0] {}/{team=\"web\"}/{severity=\"page\"}:{alertname=\"A\"} 1/0",
+                ],
+            ),
+            (
+                &[("alertname", "A"), ("env", "prod")],
+                &[
+                    "db/webhook[0] {}/{env=\"prod\"}:{alertname=\"A\", env=\"prod\"} 1/0",
+                    "db/webhook[1] {}/{env=\"prod\"}:{alertname=\"A\", env=\"prod\"} 1/0",
+                ],
+            ),
+            (
+                &[("alertname", "A")],
+                &["base/webhook[0] {}:{alertname=\"A\"} 1/0"],
+            ),
+        ];
+        for (labels, expected) in cases {
+            let mut dispatcher = dispatcher(routes);
+            assert_eq!(tell(&mut dispatcher, &[alert(labels, 0)], 100), expected);
+        }
+    }
+
+    #[test]
+    fn a_group_waits_then_looks_once_an_interval() {
+        let mut dispatcher = dispatcher("");
+        let a = alert(&[("alertname", "A"), ("i", "1")], 100_000);
+        let b = alert(&[("alertname", "A"), ("i", "2")], 111_000);
+        let nothing: [&str; 0] = [];
+        let told = |text: &str| vec![format!("base/webhook[0] {{}}:{{alertname=\"A\"}} {text}")];
+        assert_eq!(
+            tell(&mut dispatcher, std::slice::from_ref(&a), 100),
+            nothing
+        );
+        assert_eq!(dispatcher.next_flush(), Some(110_000));
+        assert_eq!(
+            tell(&mut dispatcher, std::slice::from_ref(&a), 110),
+            told("1/0")
+        );
+        let both = [a, b];
+        assert_eq!(
+            tell(&mut dispatcher, &both, 111),
+            nothing,
+            "not before the interval"
+        );
+        assert_eq!(tell(&mut dispatcher, &both, 170), told("2/0"));
+        assert_eq!(tell(&mut dispatcher, &both, 230), nothing, "nothing new");
+        assert_eq!(tell(&mut dispatcher, &both[1..], 290), told("1/1"));
+        assert_eq!(tell(&mut dispatcher, &[], 350), told("0/1"));
+        assert_eq!(dispatcher.group_count(), 0);
+        assert!(dispatcher.records.is_empty());
+    }
+
+    #[test]
+    fn an_old_alert_in_a_new_group_does_not_wait() {
+        let mut dispatcher = dispatcher("");
+        let old = [alert(&[("alertname", "A")], 0)];
+        assert_eq!(tell(&mut dispatcher, &old, 100).len(), 1);
+    }
+
+    #[test]
+    fn an_integration_that_is_not_told_ends_forgets_them_all_the_same() {
+        let mut dispatcher = dispatcher("{receiver: db}");
+        let firing = [alert(&[("alertname", "A")], 0)];
+        assert_eq!(tell(&mut dispatcher, &firing, 100).len(), 2);
+        let ended = tell(&mut dispatcher, &[], 160);
+        assert_eq!(ended, ["db/webhook[0] {}/{}:{alertname=\"A\"} 0/1"]);
+        assert!(dispatcher.records.is_empty());
+        assert_eq!(
+            tell(&mut dispatcher, &firing, 220).len(),
+            2,
+            "it fires anew"
+        );
+    }
+
+    #[test]
+    fn records_of_receivers_that_are_gone_are_dropped() {
+        let mut before = dispatcher("{matchers: ['a=b'], receiver: db}");
+        let firing = [alert(&[("alertname", "A"), ("a", "b")], 0)];
+        tell(&mut before, &firing, 100);
+        let records: Vec<NotificationRecord> = before.records.into_values().collect();
+        let now_elsewhere = dispatcher("{matchers: ['a=b'], receiver: web}").config;
+        let (after, dropped) = Dispatcher::restore(now_elsewhere, records, 100_000);
+        assert_eq!(dropped.len(), 2);
+        assert_eq!(after.group_count(), 0);
+    }
+
+    #[test]
+    fn what_only_an_undelivered_message_tells_goes_along_with_the_next() {
+        let entry = |alerts: &[FiringAlert]| OutboxEntry {
+            id: "m".to_owned(),
+            integration: "i".to_owned(),
+            group_key: "g".to_owned(),
+            group_labels: Labels::empty(),
+            thread: "t".to_owned(),
+            alerts: alerts.iter().map(|one| one.alert.clone()).collect(),
+            settled: Vec::new(),
+            created_at: 0,
+            due_at: 0,
+            attempts: 0,
+        };
+        let mut ended = alert(&[("i", "1")], 0);
+        ended.alert.resolved_at = Some(5);
+        let older = entry(&[ended.clone(), alert(&[("i", "2")], 0)]);
+        let mut newer = entry(&[alert(&[("i", "3")], 0)]);
+        supersede(&mut newer, &older);
+        assert_eq!(newer.alerts[1], ended.alert);
+        assert_eq!(newer.alerts.len(), 2);
+        let mut fires_again = entry(&[alert(&[("i", "1")], 9)]);
+        supersede(&mut fires_again, &older);
+        assert_eq!(fires_again.alerts.len(), 1);
+    }
+}

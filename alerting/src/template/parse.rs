@@ -111,15 +111,15 @@ pub(super) fn parse(
         .extend(variables.iter().map(|name| (*name).to_owned()));
     let (body, end) = parser.nodes()?;
     match end {
-        End::Input => Ok((body, parser.definitions)),
-        End::End => Err(parser.error("unexpected {{end}}")),
-        End::Else => Err(parser.error("unexpected {{else}}")),
+        Until::Input => Ok((body, parser.definitions)),
+        Until::End => Err(parser.error("unexpected {{end}}")),
+        Until::Else => Err(parser.error("unexpected {{else}}")),
     }
 }
 
 /// What ended a list of nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum Until {
     Input,
     End,
     Else,
@@ -181,13 +181,13 @@ impl Parser {
 
     /// Nodes up to the end of input, `{{end}}` or `{{else`; the variables they declare go out
     /// of scope.
-    fn nodes(&mut self) -> Result<(Vec<Node>, End), TemplateError> {
+    fn nodes(&mut self) -> Result<(Vec<Node>, Until), TemplateError> {
         self.enter()?;
         let outer = self.scope.len();
         let mut nodes = Vec::new();
         let end = loop {
             match self.next() {
-                None => break End::Input,
+                None => break Until::Input,
                 Some(Token::Text(text)) => nodes.push(Node::Text(text)),
                 Some(Token::Open) => {
                     self.skip_space();
@@ -195,11 +195,11 @@ impl Parser {
                         Some(Token::Word(word)) if word == "end" => {
                             self.at += 1;
                             self.expect_close("end")?;
-                            break End::End;
+                            break Until::End;
                         }
                         Some(Token::Word(word)) if word == "else" => {
                             self.at += 1;
-                            break End::Else;
+                            break Until::Else;
                         }
                         Some(Token::Word(word)) => {
                             if let Some(node) = self.action(&word)? {
@@ -293,9 +293,9 @@ impl Parser {
         self.scope = outer;
         self.loops = loops;
         match end {
-            End::End => Ok(body),
-            End::Input => Err(self.error("unexpected end of template in define")),
-            End::Else => Err(self.error("unexpected {{else}} in define")),
+            Until::End => Ok(body),
+            Until::Input => Err(self.error("unexpected end of template in define")),
+            Until::Else => Err(self.error("unexpected {{else}} in define")),
         }
     }
 
@@ -307,9 +307,9 @@ impl Parser {
         let (then, end) = self.nodes()?;
         self.loops -= usize::from(what == "range");
         let otherwise = match end {
-            End::End => Vec::new(),
-            End::Input => return Err(self.error(format!("unclosed {{{{{what}}}}}"))),
-            End::Else => self.otherwise(what)?,
+            Until::End => Vec::new(),
+            Until::Input => return Err(self.error(format!("unclosed {{{{{what}}}}}"))),
+            Until::Else => self.otherwise(what)?,
         };
         self.scope.truncate(outer);
         Ok(Branch {
@@ -338,9 +338,9 @@ impl Parser {
         self.expect_close("else")?;
         let (nodes, end) = self.nodes()?;
         match end {
-            End::End => Ok(nodes),
-            End::Input => Err(self.error(format!("unclosed {{{{{what}}}}}"))),
-            End::Else => Err(self.error("expected {{end}}; found {{else}}")),
+            Until::End => Ok(nodes),
+            Until::Input => Err(self.error(format!("unclosed {{{{{what}}}}}"))),
+            Until::Else => Err(self.error("expected {{end}}; found {{else}}")),
         }
     }
 

@@ -39,7 +39,7 @@ receivers:
 ";
 
 /// The world around an engine; engines come and go in it.
-struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
     clock: Arc<ManualClock>,
     data: Arc<FixedSource>,
@@ -51,8 +51,8 @@ struct World {
 }
 
 /// A running engine in a runtime of its own, so that it can be killed.
-struct Running {
-    engine: Engine,
+pub(crate) struct Running {
+    pub(crate) engine: Engine,
     runtime: Runtime,
 }
 
@@ -70,13 +70,13 @@ impl Running {
         self.runtime.shutdown_background();
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.runtime.block_on(self.engine.shutdown());
     }
 }
 
 impl World {
-    fn new(rules: &str, routes: &str) -> Self {
+    pub(crate) fn new(rules: &str, routes: &str) -> Self {
         let runtime = runtime();
         let mail = runtime.block_on(MailServer::start());
         let folder = tempfile::tempdir().unwrap();
@@ -94,6 +94,11 @@ impl World {
         }
     }
 
+    /// Runs `server` for as long as the world lasts.
+    pub(crate) fn serve(&self, server: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(server);
+    }
+
     fn configuration(&self) -> Configuration {
         Configuration::load(&AlertingConfig {
             rule_files: vec![self.folder.path().join("rules.yml")],
@@ -103,7 +108,7 @@ impl World {
         .unwrap()
     }
 
-    fn start(&self) -> Running {
+    pub(crate) fn start(&self) -> Running {
         self.start_with(Arc::clone(&self.store) as Arc<dyn StateStore>)
     }
 
@@ -122,7 +127,7 @@ impl World {
     }
 
     /// The rule's query yields these instances, with the value 0.
-    fn fail(&self, instances: &[&str]) {
+    pub(crate) fn fail(&self, instances: &[&str]) {
         self.answer(Ok(QueryResult::Vector(
             instances
                 .iter()
@@ -139,7 +144,7 @@ impl World {
     }
 
     /// Lets time pass until `condition` holds.
-    fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !condition() {
             assert!(
@@ -159,7 +164,7 @@ impl World {
     }
 
     /// Lets `seconds` pass in which every slot is evaluated.
-    fn pass(&self, engine: &Engine, seconds: i64) {
+    pub(crate) fn pass(&self, engine: &Engine, seconds: i64) {
         use alerting::Clock;
         let end = self.clock.now() + seconds * 1_000;
         let last = || {
@@ -169,7 +174,7 @@ impl World {
         self.until("evaluation", || last() >= end);
     }
 
-    fn attempts(&self) -> Vec<DeliveryOutcome> {
+    pub(crate) fn attempts(&self) -> Vec<DeliveryOutcome> {
         let mut attempts = self.runtime.block_on(self.store.attempts(100)).unwrap();
         attempts.reverse();
         attempts.into_iter().map(|one| one.outcome).collect()
@@ -416,6 +421,26 @@ fn an_alert_whose_rule_is_gone_after_a_restart_ends() {
     running.stop();
     assert_eq!(world.mail.subjects()[1], "[RESOLVED] Down (a page)");
     assert!(world.saved().alerts.is_empty());
+}
+
+#[test]
+fn the_memory_store_keeps_the_promises_of_a_state_store() {
+    let outcome = runtime().block_on(alerting::state_store_suite::check(&MemoryStateStore::new()));
+    assert_eq!(outcome, Ok(()));
+}
+
+#[test]
+fn the_demos_files_are_accepted() {
+    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/demo");
+    let configuration = Configuration::load(&AlertingConfig {
+        rule_files: vec![demo.join("rules.yml")],
+        slo_files: vec![demo.join("slos.yml")],
+        notification_file: Some(demo.join("notify.yml")),
+        ..config()
+    })
+    .unwrap();
+    assert_eq!(configuration.warnings(), []);
+    assert_eq!(configuration.groups().len(), 1 + 3 * 2);
 }
 
 /// A store whose process dies at one of its saves: before it is applied, or after.

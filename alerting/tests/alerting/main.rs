@@ -1,5 +1,7 @@
 //! What alerting promises, seen from outside the crate.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod conformance;
 mod engine;
 mod mail_server;
@@ -8,3 +10,4 @@ mod rule_files;
 mod slo_files;
 mod state_machine;
 mod templates;
+mod webhooks;
