@@ -15,6 +15,7 @@ pub mod matching;
 pub mod memory;
 mod parser;
 mod printer;
+pub mod series_notation;
 mod source;
 mod span;
 mod value;

@@ -1,5 +1,6 @@
 //! Why a query has no value.
 
+use super::options::Limits;
 use crate::source::SourceError;
 use crate::span::Span;
 
@@ -75,6 +76,33 @@ pub enum ErrorKind {
 }
 
 impl EvalError {
+    /// The error of a source that was asked for what was left of `limits`.
+    pub(super) fn from_source(error: SourceError, limits: Limits) -> Self {
+        match error {
+            SourceError::TooManySeries { .. } => Self::TooManySeries {
+                limit: limits.max_series,
+            },
+            SourceError::TooManySamples { .. } => Self::TooManySamples {
+                limit: limits.max_samples,
+            },
+            other => Self::Source(other),
+        }
+    }
+
+    pub(super) fn execution(span: Span, message: impl Into<String>) -> Self {
+        Self::Execution {
+            message: message.into(),
+            span,
+        }
+    }
+
+    pub(super) fn unsupported(span: Span, what: impl Into<String>) -> Self {
+        Self::Unsupported {
+            what: what.into(),
+            span,
+        }
+    }
+
     /// What to do with it.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -98,16 +126,6 @@ impl EvalError {
         match self {
             Self::Unsupported { span, .. } | Self::Execution { span, .. } => Some(*span),
             _ => None,
-        }
-    }
-}
-
-impl From<SourceError> for EvalError {
-    fn from(error: SourceError) -> Self {
-        match error {
-            SourceError::TooManySeries { limit } => Self::TooManySeries { limit },
-            SourceError::TooManySamples { limit } => Self::TooManySamples { limit },
-            other => Self::Source(other),
         }
     }
 }

@@ -1,16 +1,49 @@
 //! Evaluation: plan the windows, fetch the series, compute all steps column by column.
+//!
+//! Reading order: `plan` decides what is read, `evaluate` walks the plan; `selector`, `window`
+//! and `range_functions` turn samples into columns; `binary`, `vector_matching`, `aggregate`,
+//! `select_k` and `call` combine columns.
 
+mod aggregate;
+mod binary;
+mod call;
+mod classic_histogram;
+mod column;
+mod date;
+mod duration;
 mod error;
+mod evaluate;
+mod kahan;
+mod label_functions;
+mod math;
 mod options;
+mod plan;
+mod quantile;
+mod range_functions;
+mod rate;
+mod result;
+mod select_k;
+mod selector;
+mod sort;
+mod steps;
+mod vector_matching;
+mod window;
 
 pub use error::{ErrorKind, EvalError};
 pub use options::{CancelFlag, EvalOptions, Limits};
 
-use crate::ast::Expr;
-use crate::source::SeriesSource;
-use crate::value::QueryResult;
+use crate::ast::{Expr, ValueType};
+use crate::source::{SelectLimits, SeriesSource};
+use crate::value::{QueryResult, Series};
+use evaluate::Evaluation;
+use plan::{Planner, Selection};
+use steps::Steps;
 
 /// Evaluates `expr` at one instant, Unix ms.
+///
+/// Samples are fetched first, which dropping the future stops; the computation then runs without
+/// awaiting, until done or [`EvalOptions::cancel`] is raised: it belongs on a blocking thread
+/// when queries are large.
 ///
 /// # Errors
 ///
@@ -21,12 +54,12 @@ pub async fn instant(
     time_ms: i64,
     options: &EvalOptions,
 ) -> Result<QueryResult, EvalError> {
-    range(expr, source, time_ms, time_ms, 1, options).await
+    run(expr, source, Steps::single(time_ms), 0, options).await
 }
 
 /// Evaluates `expr` at `start_ms`, `start_ms + step_ms`, … up to `end_ms`, all Unix ms.
 ///
-/// The value is a matrix, sorted by labels.
+/// The value is a matrix, sorted by labels. See [`instant()`] on cancelling.
 ///
 /// # Errors
 ///
@@ -34,14 +67,100 @@ pub async fn instant(
 /// not positive and an end before the start.
 pub async fn range(
     expr: &Expr,
-    _source: &dyn SeriesSource,
-    _start_ms: i64,
-    _end_ms: i64,
-    _step_ms: i64,
-    _options: &EvalOptions,
+    source: &dyn SeriesSource,
+    start_ms: i64,
+    end_ms: i64,
+    step_ms: i64,
+    options: &EvalOptions,
 ) -> Result<QueryResult, EvalError> {
-    Err(EvalError::Unsupported {
-        what: "every query, until the evaluator is built".to_owned(),
-        span: expr.span,
+    if step_ms <= 0 {
+        return Err(EvalError::BadRequest(format!(
+            "the step must be greater than 0, got {step_ms}ms"
+        )));
+    }
+    if end_ms < start_ms {
+        return Err(EvalError::BadRequest(
+            "the end lies before the start".to_owned(),
+        ));
+    }
+    let value_type = expr.value_type();
+    if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
+        return Err(EvalError::BadRequest(format!(
+            "a range query needs a scalar or an instant vector, got {}",
+            value_type.with_article()
+        )));
+    }
+    let steps = Steps {
+        start_ms,
+        end_ms,
+        step_ms,
+    };
+    if steps.count() > options.limits.max_steps as u64 {
+        return Err(EvalError::TooManySteps {
+            steps: steps.count(),
+            limit: options.limits.max_steps,
+        });
+    }
+    let result = run(expr, source, steps, step_ms, options).await?;
+    Ok(QueryResult {
+        value: result::into_matrix(result.value),
+        ..result
     })
+}
+
+async fn run(
+    expr: &Expr,
+    source: &dyn SeriesSource,
+    query: Steps,
+    written_step_ms: i64,
+    options: &EvalOptions,
+) -> Result<QueryResult, EvalError> {
+    let mut planner = Planner {
+        query,
+        written_step_ms,
+        options,
+        selections: Vec::new(),
+    };
+    let plan = planner.node(expr, query)?;
+    let selections = planner.selections;
+    let fetched = fetch(&selections, source, options).await?;
+    let samples_read = fetched.iter().flatten().map(Series::sample_count).sum();
+    let series_read = fetched.iter().map(Vec::len).sum();
+    let mut evaluation = Evaluation::new(&fetched, query, written_step_ms, options);
+    let value = evaluation.finish(&plan)?;
+    Ok(QueryResult {
+        value,
+        annotations: evaluation.into_annotations(),
+        samples_read,
+        series_read,
+    })
+}
+
+/// Fetches every selection within what the limits leave after the ones before it.
+async fn fetch(
+    selections: &[Selection],
+    source: &dyn SeriesSource,
+    options: &EvalOptions,
+) -> Result<Vec<Vec<Series>>, EvalError> {
+    let limits = options.limits;
+    let mut left = SelectLimits {
+        max_series: limits.max_series,
+        max_samples: limits.max_samples,
+    };
+    let mut fetched = Vec::with_capacity(selections.len());
+    for selection in selections {
+        if options.cancel.is_cancelled() {
+            return Err(EvalError::Cancelled);
+        }
+        let series = source
+            .select(&selection.matchers, selection.window, left)
+            .await
+            // Tell the limit of the query, not what the selections before this one left of it.
+            .map_err(|error| EvalError::from_source(error, limits))?;
+        left.max_series = left.max_series.saturating_sub(series.len());
+        let samples: usize = series.iter().map(Series::sample_count).sum();
+        left.max_samples = left.max_samples.saturating_sub(samples);
+        fetched.push(series);
+    }
+    Ok(fetched)
 }

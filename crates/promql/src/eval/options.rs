@@ -10,7 +10,7 @@ pub struct Limits {
     pub max_samples: usize,
     /// Most series that all selectors of a query load.
     pub max_series: usize,
-    /// Most steps of a range query and of each subquery.
+    /// Most steps of a range query; subqueries are bounded by their samples.
     pub max_steps: usize,
 }
 

@@ -6,7 +6,7 @@
 
 mod call;
 mod check;
-mod cursor;
+pub(crate) mod cursor;
 mod duration;
 mod expression;
 mod lexer;
@@ -14,7 +14,7 @@ pub(crate) mod number;
 mod operand;
 pub(crate) mod quote;
 mod selector;
-mod token;
+pub(crate) mod token;
 
 use model::Matcher;
 

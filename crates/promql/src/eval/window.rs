@@ -1,0 +1,209 @@
+//! Range vectors: for each series its samples, for each step a window over them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use model::metric::is_stale;
+use model::{Labels, NativeHistogram};
+
+use super::column::Column;
+use super::error::EvalError;
+use super::evaluate::Evaluation;
+use super::plan::{Node, Reading};
+use super::result::into_series;
+use super::selector;
+use super::steps::Steps;
+use crate::ast::{ExprKind, RangeExtension};
+use crate::source::Window;
+use crate::value::{FloatColumn, HistogramColumn, Series};
+
+/// Series with the windows that steps have on them.
+pub(super) struct RangeVector<'a> {
+    pub(super) series: Vec<RangeSeries<'a>>,
+    pub(super) reading: Reading,
+    pub(super) extension: Option<RangeExtension>,
+}
+
+/// A series without stale markers.
+pub(super) struct RangeSeries<'a> {
+    pub(super) labels: Labels,
+    pub(super) drop_name: bool,
+    pub(super) floats: Cow<'a, FloatColumn>,
+    pub(super) histograms: Cow<'a, HistogramColumn>,
+}
+
+/// What one step sees of one series: samples in order of time, never stale markers.
+pub(super) struct View<'s> {
+    /// The step, Unix ms.
+    pub(super) time_ms: i64,
+    /// The window; with `anchored` or `smoothed`, samples lie outside of it, too.
+    pub(super) window: Window,
+    pub(super) times: &'s [i64],
+    pub(super) values: &'s [f64],
+    pub(super) histogram_times: &'s [i64],
+    pub(super) histograms: &'s [Arc<NativeHistogram>],
+}
+
+impl View<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.times.is_empty() && self.histogram_times.is_empty()
+    }
+
+    /// The length of the window in seconds.
+    pub(super) fn range_seconds(&self) -> f64 {
+        (self.window.until_ms - self.window.after_ms) as f64 / 1_000.0
+    }
+}
+
+/// The series and windows of a range selector or subquery, in parentheses or not.
+pub(super) fn range_vector<'a>(
+    evaluation: &mut Evaluation<'a>,
+    node: &Node<'_>,
+) -> Result<RangeVector<'a>, EvalError> {
+    match &node.expr.kind {
+        ExprKind::Paren(_) => range_vector(evaluation, &node.children[0]),
+        ExprKind::Range(range) => {
+            let (reading, series) = selector::reading(evaluation, node)?;
+            Ok(RangeVector {
+                series: series.iter().map(without_stale).collect(),
+                reading,
+                extension: range.selector.extension,
+            })
+        }
+        ExprKind::Subquery(_) => {
+            let (Some(reading), Some(steps)) = (node.reading, node.inner_steps) else {
+                let message = "this subquery was not planned";
+                return Err(EvalError::execution(node.expr.span, message));
+            };
+            let columns = evaluation.vector(&node.children[0])?;
+            let series = columns
+                .into_iter()
+                .map(|column| evaluated(column, steps))
+                .collect();
+            Ok(RangeVector {
+                series,
+                reading,
+                extension: None,
+            })
+        }
+        _ => {
+            let message = "expected a range vector";
+            Err(EvalError::execution(node.expr.span, message))
+        }
+    }
+}
+
+fn evaluated<'a>(column: Column, steps: Steps) -> RangeSeries<'a> {
+    let drop_name = column.drop_name;
+    let series = into_series(column, steps);
+    RangeSeries {
+        labels: series.labels,
+        drop_name,
+        floats: Cow::Owned(series.floats),
+        histograms: Cow::Owned(series.histograms),
+    }
+}
+
+/// The series without its stale markers; copied only when there are some.
+fn without_stale(series: &Series) -> RangeSeries<'_> {
+    let floats = if series.floats.values.iter().any(|value| is_stale(*value)) {
+        let mut kept = FloatColumn::default();
+        for (time, value) in series
+            .floats
+            .timestamps_ms
+            .iter()
+            .zip(&series.floats.values)
+        {
+            if !is_stale(*value) {
+                kept.timestamps_ms.push(*time);
+                kept.values.push(*value);
+            }
+        }
+        Cow::Owned(kept)
+    } else {
+        Cow::Borrowed(&series.floats)
+    };
+    let stale = |histogram: &Arc<NativeHistogram>| is_stale(histogram.sum);
+    let histograms = if series.histograms.values.iter().any(stale) {
+        let mut kept = HistogramColumn::default();
+        let samples = &series.histograms;
+        for (time, value) in samples.timestamps_ms.iter().zip(&samples.values) {
+            if !stale(value) {
+                kept.timestamps_ms.push(*time);
+                kept.values.push(Arc::clone(value));
+            }
+        }
+        Cow::Owned(kept)
+    } else {
+        Cow::Borrowed(&series.histograms)
+    };
+    RangeSeries {
+        labels: series.labels.clone(),
+        drop_name: false,
+        floats,
+        histograms,
+    }
+}
+
+impl RangeVector<'_> {
+    /// Calls `each` with what every step sees of `series`; windows only ever move on.
+    pub(super) fn slide<E>(
+        &self,
+        series: &RangeSeries<'_>,
+        steps: Steps,
+        lookback_ms: i64,
+        mut each: impl FnMut(usize, &View<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (before, after) = match self.extension {
+            None => (0, 0),
+            Some(RangeExtension::Anchored) => (lookback_ms, 0),
+            Some(RangeExtension::Smoothed) => (lookback_ms, lookback_ms),
+        };
+        let floats = &series.floats;
+        let histograms = &series.histograms;
+        let mut float_slice = Slice::default();
+        let mut histogram_slice = Slice::default();
+        for (index, time_ms) in steps.times().enumerate() {
+            let window = self.reading.window(time_ms);
+            let reach = Window::new(
+                window.after_ms.saturating_sub(before),
+                window.until_ms.saturating_add(after),
+            );
+            float_slice.advance(&floats.timestamps_ms, reach);
+            histogram_slice.advance(&histograms.timestamps_ms, reach);
+            let (f, h) = (float_slice.range(), histogram_slice.range());
+            let view = View {
+                time_ms,
+                window,
+                times: &floats.timestamps_ms[f.clone()],
+                values: &floats.values[f],
+                histogram_times: &histograms.timestamps_ms[h.clone()],
+                histograms: &histograms.values[h],
+            };
+            each(index, &view)?;
+        }
+        Ok(())
+    }
+}
+
+/// The samples of a column inside of a window.
+#[derive(Default)]
+struct Slice {
+    start: usize,
+    end: usize,
+}
+
+impl Slice {
+    fn advance(&mut self, times: &[i64], window: Window) {
+        while times.get(self.end).is_some_and(|t| *t <= window.until_ms) {
+            self.end += 1;
+        }
+        while self.start < self.end && times[self.start] <= window.after_ms {
+            self.start += 1;
+        }
+    }
+
+    fn range(&self) -> std::ops::Range<usize> {
+        self.start..self.end
+    }
+}
