@@ -1,6 +1,5 @@
 //! Runs LogQL over whatever holds the table `logs`.
 
-use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
@@ -8,20 +7,18 @@ use datafusion::arrow::datatypes::Int64Type;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt as _;
-use model::{Labels, MatchOp, TimeRange};
+use model::{Labels, TimeRange};
 
 use crate::error::SyntaxError;
 use crate::logql::answer::{Answer, Line, MatrixSeries, Stats, VectorSample};
-use crate::logql::ast::{
-    AggregateOp, Expr, ExprKind, Grouping, LabelFilter, LogExpr, RangeAggregation, RangeOp, Stage,
-    StageKind,
-};
+use crate::logql::ast::{AggregateOp, Expr, ExprKind, Grouping, LogExpr, RangeAggregation, Stage};
+use crate::logql::gather::Gathering;
 use crate::logql::labels::{LineLabels, Lines, Needs, Origin};
 use crate::logql::parser::parse;
-use crate::logql::pipeline::{ERROR, Pipeline};
+use crate::logql::pipeline::Pipeline;
 use crate::logql::pushdown::{self, Pushdown};
 use crate::logql::values::{self, Series, Value};
-use crate::logql::windows::{Gathered, Windows};
+use crate::logql::windows::Windows;
 use crate::plans::{Cursor, LogPlan, Order, SearchPlan};
 use crate::schema::SEQ;
 
@@ -291,13 +288,13 @@ async fn lines(
         let mut rows = 0;
         while let Some(batch) = batches.next().await {
             let batch = batch?;
-            let page = Lines::new(&batch, &needs)?;
+            let mut page = Lines::new(&batch, &needs)?;
             rows += page.len();
             for row in 0..page.len() {
+                let mut labels = page.labels(row)?;
                 let line = page.line(row);
                 stats.lines += 1;
                 stats.bytes += line.len() as u64;
-                let mut labels = page.labels(row)?;
                 if found.len() < request.limit && pipeline.run(line, &mut labels).is_some() {
                     found.push(line_of(page.timestamp(row), line, labels));
                 }
@@ -337,7 +334,7 @@ fn line_of(timestamp: i64, line: &str, labels: LineLabels) -> Line {
     }
 }
 
-fn compile(stages: &[Stage]) -> Result<Pipeline, LogQlError> {
+pub(super) fn compile(stages: &[Stage]) -> Result<Pipeline, LogQlError> {
     Pipeline::new(stages).map_err(|error| LogQlError::Invalid(error.to_string()))
 }
 
@@ -482,232 +479,5 @@ fn collect_ranges<'e>(
             collect_ranges(right, None, ranges);
         }
         ExprKind::Log(_) | ExprKind::Vector(_) | ExprKind::Number(_) => {}
-    }
-}
-
-/// One range function while its lines arrive.
-struct Gathering<'e> {
-    range: &'e RangeAggregation,
-    windows: Windows,
-    limits: Limits,
-    filter: datafusion::logical_expr::Expr,
-    pipeline: Pipeline,
-    needs: Needs,
-    needs_line: bool,
-    unwrapped: bool,
-    /// The labels that distinguish series; `None`: all.
-    key_labels: Option<&'e [String]>,
-    series: HashMap<String, usize>,
-    gathered: Vec<(Labels, Gathered)>,
-    values: usize,
-    stats: Stats,
-}
-
-impl<'e> Gathering<'e> {
-    fn new(
-        range: &'e RangeAggregation,
-        summed_by: Option<&'e Grouping>,
-        windows: Windows,
-        limits: Limits,
-    ) -> Result<Self, LogQlError> {
-        let Pushdown { filter, stages } = pushdown::split(&range.log);
-        let additive = matches!(
-            range.op,
-            RangeOp::Count | RangeOp::Rate | RangeOp::Bytes | RangeOp::BytesRate | RangeOp::Sum
-        );
-        // A sum of sums is the sum of all, so labels that the outer sum drops need not be read.
-        let key_labels = match (&range.grouping, summed_by) {
-            _ if range.op == RangeOp::Absent => Some(&[][..]),
-            (Some(own), _) if !own.without => Some(own.labels.as_slice()),
-            (None, Some(outer)) if additive => Some(outer.labels.as_slice()),
-            _ => None,
-        };
-        let parses = stages
-            .iter()
-            .any(|stage| matches!(stage.kind, StageKind::Json | StageKind::Logfmt));
-        let needs = match key_labels {
-            // What a parsed field is called depends on all labels that were there before.
-            Some(labels) if !parses => Needs::Names(referenced(&stages, labels)),
-            _ => Needs::All,
-        };
-        let counts_bytes = matches!(range.op, RangeOp::Bytes | RangeOp::BytesRate);
-        let looks_at_lines = parses
-            || stages
-                .iter()
-                .any(|stage| matches!(stage.kind, StageKind::Line { .. }));
-        Ok(Self {
-            range,
-            windows,
-            limits,
-            filter,
-            pipeline: compile(&stages)?,
-            needs,
-            needs_line: counts_bytes || looks_at_lines,
-            unwrapped: stages
-                .iter()
-                .any(|stage| matches!(stage.kind, StageKind::Unwrap { .. })),
-            key_labels,
-            series: HashMap::new(),
-            gathered: Vec::new(),
-            values: 0,
-            stats: Stats::default(),
-        })
-    }
-
-    fn columns(&self) -> Vec<String> {
-        self.needs.columns(self.needs_line)
-    }
-
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), LogQlError> {
-        let needs = self.needs.clone();
-        let lines = Lines::new(batch, &needs)?;
-        let mut key = String::new();
-        for row in 0..lines.len() {
-            let line = lines.line(row);
-            self.stats.lines += 1;
-            self.stats.bytes += line.len() as u64;
-            let mut labels = lines.labels(row)?;
-            let Some(outcome) = self.pipeline.run(line, &mut labels) else {
-                continue;
-            };
-            if let Some(error) = labels.get(ERROR) {
-                return Err(LogQlError::Invalid(format!(
-                    "pipeline error: {error} for a line of {}; use a label filter to skip such lines: | __error__=\"\"",
-                    self.range
-                )));
-            }
-            self.write_key(&mut labels, &mut key);
-            let index = self.index_of(&key, &labels)?;
-            if self.unwrapped {
-                self.count_values(1)?;
-            }
-            let (_, gathered) = &mut self.gathered[index];
-            gathered.add(
-                &self.windows,
-                lines.timestamp(row),
-                line.len(),
-                outcome.value,
-            );
-        }
-        Ok(())
-    }
-
-    /// Leaves the labels that distinguish series, sorted, and writes them down.
-    fn write_key(&self, labels: &mut LineLabels, key: &mut String) {
-        match (self.key_labels, &self.range.grouping) {
-            (Some(names), _) => labels.0.retain(|label| names.contains(&label.name)),
-            (None, Some(without)) => {
-                labels
-                    .0
-                    .retain(|label| !without.labels.contains(&label.name));
-            }
-            (None, None) => {}
-        }
-        labels.0.sort_by(|a, b| a.name.cmp(&b.name));
-        key.clear();
-        for label in &labels.0 {
-            key.push_str(&label.name);
-            key.push('\u{0}');
-            key.push_str(&label.value);
-            key.push('\u{0}');
-        }
-    }
-
-    fn index_of(&mut self, key: &str, labels: &LineLabels) -> Result<usize, LogQlError> {
-        if let Some(index) = self.series.get(key) {
-            return Ok(*index);
-        }
-        if self.gathered.len() >= self.limits.max_series {
-            return Err(LogQlError::LimitExceeded(format!(
-                "{} gives more than {} series; aggregate it with sum by (…) or select less",
-                self.range, self.limits.max_series
-            )));
-        }
-        if !self.unwrapped {
-            self.count_values(self.windows.count)?;
-        }
-        let pairs = labels.0.iter();
-        let labels = Labels::new(pairs.map(|label| (label.name.as_str(), label.value.as_str())));
-        let index = self.gathered.len();
-        self.gathered
-            .push((labels, Gathered::new(&self.windows, self.unwrapped)));
-        self.series.insert(key.to_owned(), index);
-        Ok(index)
-    }
-
-    fn count_values(&mut self, more: usize) -> Result<(), LogQlError> {
-        self.values += more;
-        if self.values > self.limits.max_values {
-            return Err(LogQlError::LimitExceeded(format!(
-                "{} needs more than {} values; select less, take a larger step or a shorter range",
-                self.range, self.limits.max_values
-            )));
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Vec<Series> {
-        let (op, parameter) = (self.range.op, self.range.parameter);
-        let series = self.gathered.into_iter().map(|(labels, gathered)| Series {
-            labels,
-            points: gathered.finish(op, parameter, &self.windows),
-        });
-        if op == RangeOp::Absent {
-            return vec![absent(self.range, series.collect(), self.windows.count)];
-        }
-        series
-            .filter(|one| one.points.iter().any(Option::is_some))
-            .collect()
-    }
-}
-
-/// `absent_over_time`: 1 where no line is, labelled by the selector's equalities.
-fn absent(range: &RangeAggregation, counted: Vec<Series>, steps: usize) -> Series {
-    let equalities = range
-        .log
-        .matchers
-        .iter()
-        .filter(|matcher| matcher.op == MatchOp::Equal);
-    let points = (0..steps)
-        .map(|step| {
-            let present = counted.iter().any(|one| one.points[step].is_some());
-            (!present).then_some(1.0)
-        })
-        .collect();
-    Series {
-        labels: Labels::new(equalities.map(|m| (m.name.as_str(), m.value.as_str()))),
-        points,
-    }
-}
-
-/// The labels that stages and the result look at.
-fn referenced(stages: &[Stage], key_labels: &[String]) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = key_labels.iter().cloned().collect();
-    for stage in stages {
-        match &stage.kind {
-            StageKind::Label(filter) => filter_labels(filter, &mut names),
-            StageKind::Unwrap { label, .. } => {
-                names.insert(label.clone());
-            }
-            // Dropping and keeping look only at labels that are there.
-            StageKind::Drop(_) | StageKind::Keep(_) => {}
-            StageKind::Line { .. } | StageKind::Json | StageKind::Logfmt => {}
-        }
-    }
-    names
-}
-
-fn filter_labels(filter: &LabelFilter, names: &mut BTreeSet<String>) {
-    match filter {
-        LabelFilter::Match(matcher) => {
-            names.insert(matcher.name.clone());
-        }
-        LabelFilter::Compare { name, .. } => {
-            names.insert(name.clone());
-        }
-        LabelFilter::And(left, right) | LabelFilter::Or(left, right) => {
-            filter_labels(left, names);
-            filter_labels(right, names);
-        }
     }
 }

@@ -19,7 +19,7 @@ use datafusion::common::{Result, exec_err};
 
 use crate::schema::{
     self, ATTRIBUTES, BODY, EVENT_NAME, RESOURCE, SCOPE_ATTRIBUTES, SCOPE_NAME, SCOPE_VERSION,
-    SERVICE, SEVERITY_NUMBER, SEVERITY_TEXT, SPAN_ID, TIMESTAMP, TRACE_ID,
+    SERVICE, SEVERITY_NUMBER, SEVERITY_TEXT, SPAN_ID, TIMESTAMP, TRACE_ID, VirtualColumn,
 };
 use crate::severity;
 
@@ -213,38 +213,63 @@ impl Needs {
 pub(super) struct Lines<'a> {
     needs: &'a Needs,
     timestamps: TimestampNanosecondArray,
+    body: Option<StringArray>,
     severity: Option<Int32Array>,
-    texts: Vec<(String, StringArray)>,
+    /// Columns that are labels as they stand; of equal labels the first that is not empty counts.
+    direct: Vec<Direct>,
+    attributes: Option<StringArray>,
+    resource: Option<StringArray>,
+    scope_attributes: Option<StringArray>,
+    /// The last resource that was read: rows come sorted by stream, so the next is often the same.
+    last_resource: Option<(String, Vec<(String, String)>)>,
+}
+
+/// A column that is a label.
+struct Direct {
+    label: String,
+    origin: Origin,
+    values: StringArray,
 }
 
 impl<'a> Lines<'a> {
     /// Reads a batch with the columns of `needs`.
     pub(super) fn new(batch: &RecordBatch, needs: &'a Needs) -> Result<Self> {
-        let mut timestamps = None;
-        let mut severity = None;
-        let mut texts = Vec::new();
-        for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-            match field.name().as_str() {
-                TIMESTAMP => {
-                    timestamps = column
-                        .as_primitive_opt::<TimestampNanosecondType>()
-                        .cloned();
-                }
-                SEVERITY_NUMBER => severity = column.as_primitive_opt::<Int32Type>().cloned(),
-                name => {
-                    let text = cast(column, &DataType::Utf8)?;
-                    texts.push((name.to_owned(), text.as_string::<i32>().clone()));
-                }
-            }
-        }
-        let Some(timestamps) = timestamps else {
+        let Some(timestamps) = batch
+            .column_by_name(TIMESTAMP)
+            .and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>())
+        else {
             return exec_err!("the scan gave no column {TIMESTAMP} in nanoseconds");
         };
+        let text = |name: &str| -> Result<Option<StringArray>> {
+            let Some(column) = batch.column_by_name(name) else {
+                return Ok(None);
+            };
+            let text = cast(column, &DataType::Utf8)?;
+            Ok(Some(text.as_string::<i32>().clone()))
+        };
+        let mut direct = Vec::new();
+        for field in batch.schema().fields() {
+            if let Some((label, origin)) = direct_label(field.name())
+                && let Some(values) = text(field.name())?
+            {
+                direct.push(Direct {
+                    label,
+                    origin,
+                    values,
+                });
+            }
+        }
+        let severity = batch.column_by_name(SEVERITY_NUMBER);
         Ok(Self {
             needs,
-            timestamps,
-            severity,
-            texts,
+            timestamps: timestamps.clone(),
+            body: text(BODY)?,
+            severity: severity.and_then(|column| column.as_primitive_opt::<Int32Type>().cloned()),
+            direct,
+            attributes: text(ATTRIBUTES)?,
+            resource: text(RESOURCE)?,
+            scope_attributes: text(SCOPE_ATTRIBUTES)?,
+            last_resource: None,
         })
     }
 
@@ -259,82 +284,94 @@ impl<'a> Lines<'a> {
 
     /// The row's line; a record without body has an empty one.
     pub(super) fn line(&self, row: usize) -> &str {
-        self.text(BODY, row).unwrap_or_default()
+        present(self.body.as_ref(), row).unwrap_or_default()
     }
 
-    fn text(&self, column: &str, row: usize) -> Option<&str> {
-        let (_, texts) = self.texts.iter().find(|(name, _)| name == column)?;
-        texts.is_valid(row).then(|| texts.value(row))
-    }
-
-    /// The labels of a row that the query looks at.
-    pub(super) fn labels(&self, row: usize) -> Result<LineLabels> {
+    /// The labels of a row that the query looks at, and perhaps others that came with them.
+    pub(super) fn labels(&mut self, row: usize) -> Result<LineLabels> {
         let mut labels = LineLabels::default();
-        let mut add = |name: &str, value: &str, origin| {
-            if self.needs.wants(name) {
-                labels.add(name, value, origin);
-            }
-        };
-        if let Some(service) = self.text(SERVICE, row) {
-            add(SERVICE_NAME, service, Origin::Stream);
-        }
-        for (label, key) in STREAM {
-            if let Some(value) = self.text(&schema::resource_column(key), row) {
-                add(label, value, Origin::Stream);
+        for column in &self.direct {
+            if let Some(value) = present(Some(&column.values), row) {
+                labels.add(&column.label, value, column.origin);
             }
         }
         if let Some(severity) = &self.severity {
             let number = severity.value(row);
-            add(
-                DETECTED_LEVEL,
-                severity::detected_level(number),
-                Origin::Structured,
-            );
-            if number != 0 {
-                add(SEVERITY_NUMBER, &number.to_string(), Origin::Structured);
+            let level = severity::detected_level(number);
+            labels.add(DETECTED_LEVEL, level, Origin::Structured);
+            if number != 0 && self.needs.wants(SEVERITY_NUMBER) {
+                labels.add(SEVERITY_NUMBER, number.to_string(), Origin::Structured);
             }
         }
-        for name in FIXED {
-            if let Some(value) = self.text(name, row) {
-                add(name, value, Origin::Structured);
-            }
-        }
-        self.virtual_labels(row, &mut add);
-        let resource = self.text(RESOURCE, row).map(json_entries).transpose()?;
-        if let Some(attributes) = self.text(ATTRIBUTES, row) {
+        if let Some(attributes) = present(self.attributes.as_ref(), row) {
             for (key, value) in json_entries(attributes)? {
-                add(&free_name(label_name(&key)), &value, Origin::Structured);
+                self.add_structured(&mut labels, label_name(&key), value);
             }
         }
-        for (key, value) in resource.into_iter().flatten() {
-            match STREAM.iter().find(|(_, indexed)| *indexed == key) {
-                Some((label, _)) => add(label, &value, Origin::Stream),
-                None => add(&free_name(label_name(&key)), &value, Origin::Structured),
+        self.read_resource(row)?;
+        for (key, value) in self.last_resource.iter().flat_map(|(_, entries)| entries) {
+            match STREAM.iter().find(|(_, indexed)| indexed == key) {
+                Some((label, _)) => labels.add(*label, value, Origin::Stream),
+                None => self.add_structured(&mut labels, label_name(key), value),
             }
         }
-        if let Some(scope) = self.text(SCOPE_ATTRIBUTES, row) {
+        if let Some(scope) = present(self.scope_attributes.as_ref(), row) {
             for (key, value) in json_entries(scope)? {
                 let label = format!("scope_{}", label_name(&key));
-                add(&free_name(Cow::Owned(label)), &value, Origin::Structured);
+                self.add_structured(&mut labels, Cow::Owned(label), value);
             }
         }
         Ok(labels)
     }
 
-    /// Labels whose names fix their key, read from virtual columns.
-    fn virtual_labels(&self, row: usize, add: &mut impl FnMut(&str, &str, Origin)) {
-        let Needs::Names(names) = self.needs else {
-            return;
-        };
-        for key in names.iter().filter_map(|name| only_key(name)) {
-            let value = self
-                .text(&schema::attribute_column(key), row)
-                .filter(|value| !value.is_empty())
-                .or_else(|| self.text(&schema::resource_column(key), row));
-            if let Some(value) = value {
-                add(key, value, Origin::Structured);
-            }
+    fn add_structured(
+        &self,
+        labels: &mut LineLabels,
+        label: Cow<'_, str>,
+        value: impl Into<String>,
+    ) {
+        let label = free_name(label);
+        if self.needs.wants(&label) {
+            labels.add(label, value, Origin::Structured);
         }
+    }
+
+    /// Makes `last_resource` the row's.
+    fn read_resource(&mut self, row: usize) -> Result<()> {
+        let Some(json) = present(self.resource.as_ref(), row) else {
+            return Ok(());
+        };
+        if self
+            .last_resource
+            .as_ref()
+            .is_none_or(|(last, _)| last != json)
+        {
+            self.last_resource = Some((json.to_owned(), json_entries(json)?));
+        }
+        Ok(())
+    }
+}
+
+fn present(texts: Option<&StringArray>, row: usize) -> Option<&str> {
+    texts.and_then(|texts| texts.is_valid(row).then(|| texts.value(row)))
+}
+
+/// The label that a column of text is.
+fn direct_label(column: &str) -> Option<(String, Origin)> {
+    if column == SERVICE {
+        return Some((SERVICE_NAME.to_owned(), Origin::Stream));
+    }
+    if column != SEVERITY_NUMBER && FIXED.contains(&column) {
+        return Some((column.to_owned(), Origin::Structured));
+    }
+    match schema::virtual_column(column)? {
+        VirtualColumn::Resource(key) => {
+            Some(match STREAM.iter().find(|(_, indexed)| *indexed == key) {
+                Some((label, _)) => ((*label).to_owned(), Origin::Stream),
+                None => (key.to_owned(), Origin::Structured),
+            })
+        }
+        VirtualColumn::Attribute(key) => Some((key.to_owned(), Origin::Structured)),
     }
 }
 

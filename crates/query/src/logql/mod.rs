@@ -11,6 +11,7 @@
 pub mod answer;
 pub mod ast;
 mod evaluate;
+mod gather;
 mod labels;
 mod lexer;
 pub mod parser;

@@ -145,7 +145,8 @@ fn label_value(label: &str) -> Option<LabelValue> {
     Some(LabelValue { columns })
 }
 
-/// A label filter as a condition on columns, when all its labels are columns. Never null.
+/// A label filter as a condition on columns, when all its labels are columns. It may be null where
+/// it does not hold: only single comparisons are ever negated, and those with care.
 fn label_filter(filter: &LabelFilter) -> Option<Expr> {
     Some(match filter {
         LabelFilter::Match(matcher) => {
@@ -163,7 +164,7 @@ fn label_filter(filter: &LabelFilter) -> Option<Expr> {
                 ),
                 Quantity::Bytes(bytes) => (size(text), *bytes),
             };
-            binary_expr(value, operator(*op), lit(bound)).is_true()
+            binary_expr(value, operator(*op), lit(bound))
         }
         LabelFilter::And(left, right) => label_filter(left)?.and(label_filter(right)?),
         LabelFilter::Or(left, right) => label_filter(left)?.or(label_filter(right)?),
@@ -191,7 +192,7 @@ fn text_matches(value: &LabelValue, op: MatchOp, operand: &str) -> Expr {
         MatchOp::Regex | MatchOp::NotRegex => regex_matches(value, operand),
     };
     match op {
-        MatchOp::Equal | MatchOp::Regex => positive.is_true(),
+        MatchOp::Equal | MatchOp::Regex => positive,
         MatchOp::NotEqual | MatchOp::NotRegex => positive.is_not_true(),
     }
 }

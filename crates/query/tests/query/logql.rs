@@ -517,6 +517,28 @@ async fn labels_and_streams_are_looked_up() {
     );
 }
 
+#[test]
+fn the_largest_queries_run_on_a_small_stack() {
+    let sums = format!("1{}", "+1".repeat(240));
+    let nested = format!("{}rate({{}}[1m]){}", "sum(".repeat(60), ")".repeat(60));
+    let filters = format!("sum(rate({{}}{} [1m]))", " |= `a` != `b`".repeat(60));
+    let labels = format!("sum(rate({{}} | a=`b`{} [1m]))", " or c=`d`".repeat(200));
+    for query in [sums, nested, filters, labels] {
+        let thread = std::thread::Builder::new()
+            .stack_size(2 * 1024 * 1024)
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .unwrap();
+                let source = records();
+                let answer = query_instant(&source, &query, 0, Limits::default());
+                runtime.block_on(answer).map(drop)
+            })
+            .unwrap();
+        thread.join().unwrap().unwrap();
+    }
+}
+
 fn any_filter() -> impl Strategy<Value = String> {
     let text = prop_oneof![
         Just(""),
