@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use model::Signal;
 
+use crate::log::LogError;
+
 /// Why the store's own work failed: opening, sealing, publishing, deleting.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -97,6 +99,9 @@ pub enum StoreError {
         /// What the encoder said.
         message: String,
     },
+    /// The ingest log failed.
+    #[error(transparent)]
+    Log(LogError),
     /// The store is shutting down.
     #[error("the store is shutting down")]
     ShuttingDown,

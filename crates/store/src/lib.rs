@@ -22,6 +22,7 @@ pub mod lock;
 pub mod log;
 pub mod metrics;
 pub mod objects;
+pub mod retention;
 pub mod scan;
 pub mod search;
 pub mod split;
@@ -32,7 +33,7 @@ mod postgres_for_tests;
 
 pub use config::{HeadConfig, LogConfig, QueryConfig, Retention, StoreConfig};
 pub use database::{Database, DatabaseKind, Migration};
-pub use engine::{ShutdownReport, Store};
+pub use engine::{ShutdownReport, Store, TenantSeries};
 pub use error::{IngestError, Position, QueryError, StoreError};
 pub use ingest::{IngestOutcome, IngestRequest, Readiness, RejectedCount};
 pub use search::{

@@ -5,7 +5,10 @@
 //! published, oldest first. What differs between signals lies behind [`HeadRows`]; logs and spans
 //! share [`rows::RowHead`], metrics have their own.
 
+pub mod chain;
+pub mod memory;
 pub mod rows;
+pub(crate) mod tenant;
 
 use std::io::Write;
 

@@ -1,68 +1,30 @@
 //! A generation of logs or spans: open rows, and full row groups that are already encoded.
 //!
-//! Rows arrive in chunks, one a log record, and are collected until a row group is full. A full
-//! row group waits, still readable as rows, until it is encoded in the background; sealing
-//! encodes the rest and copies every row group into the split.
+//! Rows are collected until a row group is full. A full row group waits, still readable as rows,
+//! until it is encoded in the background; sealing encodes the rest and copies every row group
+//! into the split.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{Seq, Signal};
+use model::Seq;
 
 use super::{HeadRows, HeadSettings, SplitSummary};
+use crate::columns::{OpenRows, Row, RowsInMemory};
 use crate::error::StoreError;
-
-/// A row that is kept in row groups.
-pub trait Row: Sized + Send + Sync + 'static {
-    /// Which signal it belongs to.
-    const SIGNAL: Signal;
-
-    /// A full row group: sorted and encoded, with its blocks' index terms.
-    type Group: EncodedGroup;
-
-    /// Memory of one row in the open part, bytes.
-    fn size_bytes(&self) -> usize;
-
-    /// Sorts and encodes the rows of `chunks` as one row group.
-    ///
-    /// # Errors
-    ///
-    /// The encoder refused the rows.
-    fn encode(chunks: &[Chunk<Self>]) -> Result<Self::Group, StoreError>;
-
-    /// Writes a whole split of these row groups, in this order, with its index and footer.
-    ///
-    /// # Errors
-    ///
-    /// `out` failed, or the encoder refused the row groups.
-    fn write_split(
-        groups: &[Arc<Self::Group>],
-        out: &mut (dyn Write + Send),
-    ) -> Result<SplitSummary, StoreError>;
-}
-
-/// An encoded row group in memory.
-pub trait EncodedGroup: Send + Sync + 'static {
-    /// Memory held, bytes.
-    fn size_bytes(&self) -> usize;
-    /// Rows inside.
-    fn rows(&self) -> u64;
-}
-
-/// Rows of one log record, by ascending seq; never changed, so queries share it.
-pub type Chunk<R> = Arc<Vec<(Seq, R)>>;
+use crate::split::{self, MAX_ROW_GROUP_ROWS, RowGroup};
 
 /// What a query sees of a generation: a moment of it that no later apply or seal changes.
-
-pub struct RowsView<R: Row> {
+#[derive(Debug, Clone, Default)]
+pub struct RowsView {
     /// Encoded row groups, oldest first.
-    pub groups: Vec<Arc<R::Group>>,
+    pub row_groups: Vec<Arc<RowGroup>>,
     /// Rows that are not in an encoded row group, oldest first.
-    pub open: Vec<Chunk<R>>,
+    pub open: Vec<Arc<dyn RowsInMemory>>,
 }
 
 /// One generation of logs or spans.
-
+#[derive(Debug)]
 pub struct RowHead<R: Row> {
     settings: HeadSettings,
     state: Mutex<State<R>>,
@@ -70,29 +32,12 @@ pub struct RowHead<R: Row> {
     encoding: Mutex<()>,
 }
 
+#[derive(Debug)]
 struct State<R: Row> {
-    encoded: Vec<Arc<R::Group>>,
+    encoded: Vec<Arc<RowGroup>>,
     /// Full row groups that wait to be encoded, oldest first.
-    full: Vec<OpenGroup<R>>,
-    open: OpenGroup<R>,
-    encoded_bytes: usize,
-    encoded_rows: u64,
-}
-
-struct OpenGroup<R> {
-    chunks: Vec<Chunk<R>>,
-    rows: usize,
-    bytes: usize,
-}
-
-impl<R> OpenGroup<R> {
-    fn new() -> Self {
-        Self {
-            chunks: Vec::new(),
-            rows: 0,
-            bytes: 0,
-        }
-    }
+    full: Vec<Arc<OpenRows<R>>>,
+    open: OpenRows<R>,
 }
 
 impl<R: Row> RowHead<R> {
@@ -103,21 +48,23 @@ impl<R: Row> RowHead<R> {
             state: Mutex::new(State {
                 encoded: Vec::new(),
                 full: Vec::new(),
-                open: OpenGroup::new(),
-                encoded_bytes: 0,
-                encoded_rows: 0,
+                open: OpenRows::new(),
             }),
             encoding: Mutex::new(()),
         }
     }
 
     /// The rows as they are now.
-    pub fn view(&self) -> RowsView<R> {
+    pub fn view(&self) -> RowsView {
         let state = self.state();
-        let waiting = state.full.iter().flat_map(|group| &group.chunks);
+        let mut open = Vec::new();
+        for waiting in &state.full {
+            open.extend(waiting.snapshot());
+        }
+        open.extend(state.open.snapshot());
         RowsView {
-            groups: state.encoded.clone(),
-            open: waiting.chain(&state.open.chunks).cloned().collect(),
+            row_groups: state.encoded.clone(),
+            open,
         }
     }
 
@@ -126,19 +73,30 @@ impl<R: Row> RowHead<R> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn row_group_rows(&self) -> usize {
+        self.settings.row_group_rows.clamp(1, MAX_ROW_GROUP_ROWS)
+    }
+
     /// Encodes the oldest full row group; whether there was one.
     fn encode_oldest(&self) -> Result<bool, StoreError> {
         let _one_at_a_time = self.encoding.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(chunks) = self.state().full.first().map(|group| group.chunks.clone()) else {
+        let Some(rows) = self.state().full.first().cloned() else {
             return Ok(false);
         };
-        let group = R::encode(&chunks)?;
+        let group = RowGroup::build::<R>(rows.chunks().iter().flat_map(|chunk| chunk.rows()))?;
         let mut state = self.state();
-        state.encoded_bytes += group.size_bytes();
-        state.encoded_rows += group.rows();
         state.encoded.push(Arc::new(group));
         state.full.remove(0);
         Ok(true)
+    }
+}
+
+impl<R: Row> State<R> {
+    fn close_open(&mut self) {
+        if !self.open.is_empty() {
+            let full = std::mem::replace(&mut self.open, OpenRows::new());
+            self.full.push(Arc::new(full));
+        }
     }
 }
 
@@ -152,14 +110,11 @@ impl<R: Row> HeadRows for RowHead<R> {
     fn apply(&self, mut batch: Self::Batch) {
         let mut state = self.state();
         while !batch.is_empty() {
-            let room = self.settings.row_group_rows.max(1) - state.open.rows;
+            let room = self.row_group_rows() - state.open.len();
             let rest = batch.split_off(room.min(batch.len()));
-            state.open.rows += batch.len();
-            state.open.bytes += batch.iter().map(|(_, row)| row.size_bytes()).sum::<usize>();
-            state.open.chunks.push(Arc::new(batch));
-            if state.open.rows >= self.settings.row_group_rows {
-                let full = std::mem::replace(&mut state.open, OpenGroup::new());
-                state.full.push(full);
+            state.open.append(batch);
+            if state.open.len() >= self.row_group_rows() {
+                state.close_open();
             }
             batch = rest;
         }
@@ -167,14 +122,16 @@ impl<R: Row> HeadRows for RowHead<R> {
 
     fn size_bytes(&self) -> usize {
         let state = self.state();
-        let waiting: usize = state.full.iter().map(|group| group.bytes).sum();
-        state.encoded_bytes + waiting + state.open.bytes
+        let encoded: usize = state.encoded.iter().map(|group| group.size_bytes()).sum();
+        let waiting: usize = state.full.iter().map(|rows| rows.size_bytes()).sum();
+        encoded + waiting + state.open.size_bytes()
     }
 
     fn rows(&self) -> u64 {
         let state = self.state();
-        let waiting: usize = state.full.iter().map(|group| group.rows).sum();
-        state.encoded_rows + (waiting + state.open.rows) as u64
+        let encoded: usize = state.encoded.iter().map(|group| group.rows()).sum();
+        let waiting: usize = state.full.iter().map(|rows| rows.len()).sum();
+        (encoded + waiting + state.open.len()) as u64
     }
 
     fn has_full(&self) -> bool {
@@ -187,19 +144,53 @@ impl<R: Row> HeadRows for RowHead<R> {
     }
 
     fn seal(&self, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError> {
-        {
-            let mut state = self.state();
-            if state.open.rows > 0 {
-                let last = std::mem::replace(&mut state.open, OpenGroup::new());
-                state.full.push(last);
-            }
-        }
+        self.state().close_open();
         self.encode_full()?;
-        let groups = self.state().encoded.clone();
-        R::write_split(&groups, out)
+        let row_groups = self.state().encoded.clone();
+        let split = split::write(&row_groups)?;
+        out.write_all(&split.bytes)
+            .map_err(|source| StoreError::Io {
+                action: "write",
+                path: "a split".into(),
+                source,
+            })?;
+        Ok(split.summary)
     }
 
     fn restore(settings: &HeadSettings, _accumulators: Option<&str>) -> Result<Self, StoreError> {
         Ok(Self::new(*settings))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::LogRecord;
+
+    use super::*;
+    use crate::columns::arbitrary::plain_log;
+
+    #[test]
+    fn rows_stay_in_view_while_they_are_encoded_and_sealed() {
+        let head: RowHead<LogRecord> = RowHead::new(HeadSettings { row_group_rows: 10 });
+        let seen = |head: &RowHead<LogRecord>| {
+            let view = head.view();
+            let open: usize = view.open.iter().map(|rows| rows.len()).sum();
+            let groups: usize = view.row_groups.iter().map(|group| group.rows()).sum();
+            (groups, open)
+        };
+        let rows = |position, count: u32| {
+            let row = |n: u32| (Seq::new(position, n), plain_log(i64::from(n)));
+            (0..count).map(row).collect::<Vec<_>>()
+        };
+        head.apply(rows(1, 25));
+        assert_eq!((seen(&head), head.rows()), ((0, 25), 25));
+        assert!(head.has_full());
+        head.encode_full().unwrap();
+        assert_eq!((seen(&head), head.rows()), ((20, 5), 25));
+        head.apply(rows(2, 4));
+        let mut split = Vec::new();
+        let summary = head.seal(&mut split).unwrap();
+        assert_eq!((summary.rows, seen(&head)), (29, (29, 0)));
+        assert_eq!((summary.min_time, summary.max_time), (0, 24));
     }
 }

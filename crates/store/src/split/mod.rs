@@ -12,7 +12,6 @@
 mod checksums;
 mod damage;
 mod format;
-mod head_rows;
 mod open;
 mod parquet_file;
 mod row_group;

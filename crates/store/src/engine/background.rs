@@ -1,0 +1,155 @@
+//! What goes on while requests are served: encoding, sealing, deleting.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+
+use super::choose::{Candidate, Pressure, to_freeze};
+use super::{Inner, Store, blocking, now};
+use crate::error::StoreError;
+use crate::head::chain::Head;
+use crate::retention;
+
+/// How often heads are looked at when nothing wakes the sealer.
+const SEAL_TICK: Duration = Duration::from_secs(1);
+/// How often old splits are looked for.
+const RETENTION_TICK: Duration = Duration::from_secs(60);
+/// Heads that are sealed at the same time.
+const SEALED_AT_ONCE: usize = 2;
+
+impl Store {
+    /// Starts replay and everything in the background.
+    pub(super) fn start(&self) {
+        let inner = &self.inner;
+        inner.tasks.spawn(Arc::clone(inner).replay());
+        inner.tasks.spawn(Arc::clone(inner).encode_loop());
+        inner.tasks.spawn(Arc::clone(inner).seal_loop());
+        inner.tasks.spawn(Arc::clone(inner).retention_loop());
+    }
+}
+
+impl Inner {
+    /// Wakes whoever has something to do after rows were applied to `head`.
+    pub(super) fn wake_background(&self, head: &dyn Head) {
+        if head.has_full() {
+            self.encode_soon.notify_one();
+        }
+        if self.memory.heads() >= self.memory.limit() / 2 {
+            self.seal_soon.notify_one();
+        }
+    }
+
+    async fn encode_loop(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.encode_soon.notified() => {}
+            }
+            self.encode_full().await;
+        }
+    }
+
+    async fn encode_full(&self) {
+        for head in self.heads.all().into_iter().filter(|head| head.has_full()) {
+            let (tenant, signal) = (head.tenant().clone(), head.signal());
+            let encoded = blocking("encode a row group", move || head.encode_full()).await;
+            if let Err(error) = encoded {
+                // The rows stay as they are; sealing meets the same error and reports it.
+                tracing::warn!(%tenant, %signal, %error, "a row group could not be encoded");
+            }
+            self.seal_soon.notify_one();
+        }
+    }
+
+    async fn seal_loop(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.seal_soon.notified() => {}
+                () = tokio::time::sleep(SEAL_TICK) => {}
+            }
+            self.freeze_due(now());
+            let waiting = self
+                .heads
+                .all()
+                .into_iter()
+                .filter(|head| head.oldest_frozen().is_some())
+                .filter(|head| !self.failures.should_wait(&**head));
+            stream::iter(waiting)
+                .for_each_concurrent(SEALED_AT_ONCE, |head| {
+                    let inner = Arc::clone(&self);
+                    // Failures are logged and kept where they happen.
+                    async move { drop(inner.seal_frozen(&head).await) }
+                })
+                .await;
+            self.report_state(now());
+        }
+    }
+
+    /// Freezes what is due to be sealed.
+    pub(super) fn freeze_due(&self, now: i64) {
+        let heads = self.heads.all();
+        let candidates: Vec<Candidate> = heads
+            .iter()
+            .map(|head| Candidate {
+                signal: head.signal(),
+                status: head.status(),
+                is_failing: self.failures.contains(&**head),
+            })
+            .collect();
+        let pressure = Pressure {
+            memory: self.memory.heads() as u64,
+            memory_limit: self.memory.limit() as u64,
+            log: self.log.extent().bytes,
+            log_limit: self.config.log.max_bytes,
+        };
+        for index in to_freeze(&candidates, pressure, now, &self.config.head) {
+            heads[index].freeze();
+        }
+    }
+
+    fn report_state(&self, now: i64) {
+        let heads = self.heads.all();
+        let statuses: Vec<_> = heads.iter().map(|head| head.status()).collect();
+        let rows: u64 = statuses.iter().map(|status| status.rows).sum();
+        let oldest = statuses.iter().filter_map(|s| s.oldest_received_at).min();
+        let age = oldest.map_or(0, |oldest| now.saturating_sub(oldest));
+        metrics::gauge!("watchkeeper_head_rows").set(rows as f64);
+        metrics::gauge!("watchkeeper_head_bytes").set(self.memory.heads() as f64);
+        metrics::gauge!("watchkeeper_head_oldest_age_seconds").set(age as f64 / 1e9);
+        metrics::gauge!("watchkeeper_ingest_log_bytes").set(self.log.extent().bytes as f64);
+    }
+
+    async fn retention_loop(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(RETENTION_TICK) => {}
+            }
+            if let Err(error) = self.delete_old(now()).await {
+                tracing::warn!(%error, "old splits could not be deleted, will retry");
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Hides and removes splits that have passed their retention.
+    pub(super) async fn delete_old(&self, now: i64) -> Result<(), StoreError> {
+        let catalog = self.catalog.as_ref();
+        let retention_settings = &self.config.retention;
+        let expired = retention::expire(catalog, retention_settings, now).await?;
+        let grace = retention_settings.grace.max(self.config.query.timeout);
+        let swept = retention::sweep(catalog, &self.objects, grace, now).await?;
+        for split in &swept {
+            self.splits.remove(&split.object_key);
+            self.metric_splits.remove(&split.object_key);
+        }
+        if expired + swept.len() > 0 {
+            tracing::info!(expired, removed = swept.len(), "old splits were deleted");
+        }
+        Ok(())
+    }
+}

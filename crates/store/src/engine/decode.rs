@@ -1,0 +1,161 @@
+//! From a body to the rows that are kept: decided when a request arrives, repeated at replay.
+
+use std::collections::BTreeMap;
+
+use model::time::NANOS_PER_MILLI;
+use model::{Encoding, Signal};
+use wire::otlp::{self, DecodeError};
+use wire::{Rejected, Window};
+
+use crate::error::IngestError;
+use crate::head::tenant::Batch;
+use crate::ingest::{IngestOutcome, IngestRequest, RejectedCount};
+use crate::log::Entry;
+
+/// A request's rows and the decisions about the others.
+pub(super) struct Admitted {
+    pub(super) batch: Batch,
+    pub(super) outcome: IngestOutcome,
+    /// Ordinals of items outside of the window, ascending: what the log keeps.
+    pub(super) refused: Vec<u32>,
+}
+
+/// Decodes a new request and refuses items outside of `window`.
+///
+/// # Errors
+///
+/// The body is no request of this signal and encoding.
+pub(super) fn admit(request: &IngestRequest, window: Window) -> Result<Admitted, IngestError> {
+    let body = decode(
+        request.signal,
+        request.encoding,
+        &request.body,
+        request.received_at,
+    )
+    .map_err(ingest_error)?;
+    let refused = window.refused(times(&body.batch));
+    let ordinals: Vec<u32> = refused.iter().map(|rejected| rejected.ordinal).collect();
+    let rejected = (body.rejected.len() + refused.len()) as u64;
+    Ok(Admitted {
+        batch: without(body.batch, &ordinals),
+        outcome: IngestOutcome {
+            accepted: u64::from(body.items).saturating_sub(rejected),
+            rejected,
+            reasons: count_reasons(body.rejected.iter().chain(&refused)),
+        },
+        refused: ordinals,
+    })
+}
+
+/// Decodes a log record again, with the decisions that were made when it arrived.
+///
+/// # Errors
+///
+/// The body cannot be decoded any more, although it could once.
+pub(super) fn decode_again(entry: &Entry) -> Result<Batch, DecodeError> {
+    let body = decode(entry.signal, entry.encoding, &entry.body, entry.received_at)?;
+    Ok(without(body.batch, &entry.rejected))
+}
+
+struct Body {
+    batch: Batch,
+    /// Items in the body, rejected ones included.
+    items: u32,
+    /// Items that the decoder refuses.
+    rejected: Vec<Rejected>,
+}
+
+fn decode(
+    signal: Signal,
+    encoding: Encoding,
+    body: &[u8],
+    received_at: i64,
+) -> Result<Body, DecodeError> {
+    let count = |kept: usize, rejected: usize| {
+        u32::try_from(kept + rejected).expect("the decoder bounds the number of items")
+    };
+    Ok(match signal {
+        Signal::Logs => {
+            let decoded = otlp::decode_logs(encoding, body, received_at)?;
+            Body {
+                items: count(decoded.items.len(), decoded.rejected.len()),
+                batch: Batch::Logs(decoded.items),
+                rejected: decoded.rejected,
+            }
+        }
+        Signal::Spans => {
+            let decoded = otlp::decode_spans(encoding, body, received_at)?;
+            Body {
+                items: count(decoded.items.len(), decoded.rejected.len()),
+                batch: Batch::Spans(decoded.items),
+                rejected: decoded.rejected,
+            }
+        }
+        Signal::Metrics => {
+            let mut decoded = otlp::decode_metrics(encoding, body, received_at)?;
+            Body {
+                items: decoded.points,
+                rejected: std::mem::take(&mut decoded.rejected),
+                batch: Batch::Metrics(decoded),
+            }
+        }
+    })
+}
+
+/// Ordinal and time (Unix ns) of every item.
+fn times(batch: &Batch) -> Vec<(u32, i64)> {
+    match batch {
+        Batch::Logs(items) => items
+            .iter()
+            .map(|(ordinal, record)| (*ordinal, record.timestamp))
+            .collect(),
+        Batch::Spans(items) => items
+            .iter()
+            .map(|(ordinal, span)| (*ordinal, span.start))
+            .collect(),
+        Batch::Metrics(batch) => batch
+            .samples
+            .iter()
+            .map(|(ordinal, sample)| {
+                (
+                    *ordinal,
+                    sample.timestamp_ms.saturating_mul(NANOS_PER_MILLI),
+                )
+            })
+            .collect(),
+    }
+}
+
+/// The items whose ordinals are not among `refused`, which is ascending.
+fn without(mut batch: Batch, refused: &[u32]) -> Batch {
+    if refused.is_empty() {
+        return batch;
+    }
+    let keep = |ordinal: &u32| refused.binary_search(ordinal).is_err();
+    match &mut batch {
+        Batch::Logs(items) => items.retain(|(ordinal, _)| keep(ordinal)),
+        Batch::Spans(items) => items.retain(|(ordinal, _)| keep(ordinal)),
+        Batch::Metrics(batch) => batch.samples.retain(|(ordinal, _)| keep(ordinal)),
+    }
+    batch
+}
+
+fn count_reasons<'a>(rejected: impl Iterator<Item = &'a Rejected>) -> Vec<RejectedCount> {
+    let mut counts = BTreeMap::new();
+    for item in rejected {
+        *counts.entry(item.reason).or_insert(0_u64) += 1;
+    }
+    let mut reasons: Vec<RejectedCount> = counts
+        .into_iter()
+        .map(|(reason, count)| RejectedCount { reason, count })
+        .collect();
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
+    reasons
+}
+
+fn ingest_error(error: DecodeError) -> IngestError {
+    match error {
+        DecodeError::TooManyItems { count, limit } => IngestError::TooManyItems { count, limit },
+        other => IngestError::Malformed(other.to_string()),
+    }
+}

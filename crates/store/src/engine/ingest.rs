@@ -1,0 +1,208 @@
+//! A request's way in.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use model::{Encoding, SeriesSample, Signal, TenantId};
+use tokio::sync::oneshot;
+use wire::Window;
+
+use super::decode::{Admitted, admit};
+use super::sequencer::Durable;
+use super::{Inner, Store};
+use crate::error::IngestError;
+use crate::head::memory::Reservation;
+use crate::ingest::{IngestOutcome, IngestRequest, Readiness};
+use crate::log::{Entry, LogError};
+
+/// Memory that a request takes while it is decoded and applied, as a multiple of its body.
+const MEMORY_PER_BODY: usize = 4;
+/// Bodies up to this size are decoded where the request is served.
+const DECODED_IN_PLACE: usize = 128 << 10;
+/// What a sender is told when memory or the log is full: sealing takes about this long.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+impl Store {
+    /// Makes a request durable and visible. When it returns `Ok`, the body is on disk and queries
+    /// see its accepted items.
+    ///
+    /// # Errors
+    ///
+    /// See [`IngestError`].
+    pub async fn ingest(&self, request: IngestRequest) -> Result<IngestOutcome, IngestError> {
+        let started = Instant::now();
+        let signal = request.signal;
+        let result = self.inner.clone().ingest(request).await;
+        match &result {
+            Ok(outcome) => count(signal, outcome, started.elapsed()),
+            Err(error) => {
+                let reason = match error {
+                    IngestError::Malformed(_) | IngestError::TooManyItems { .. } => "malformed",
+                    IngestError::Full { .. } => "full",
+                    IngestError::Unavailable(_) => "unavailable",
+                };
+                metrics::counter!("watchkeeper_ingest_refused_requests_total",
+                    "signal" => signal.as_str(), "reason" => reason)
+                .increment(1);
+            }
+        }
+        result
+    }
+
+    /// Makes samples that we derived ourselves durable and visible; `at` is the time of the
+    /// evaluation, Unix ns.
+    ///
+    /// # Errors
+    ///
+    /// See [`IngestError`].
+    pub async fn write_samples(
+        &self,
+        tenant: &TenantId,
+        samples: Vec<SeriesSample>,
+        at: i64,
+    ) -> Result<IngestOutcome, IngestError> {
+        self.ingest(IngestRequest {
+            tenant: tenant.clone(),
+            signal: Signal::Metrics,
+            encoding: Encoding::DerivedSamples,
+            body: Bytes::from(wire::derived::encode(&samples)),
+            received_at: at,
+        })
+        .await
+    }
+}
+
+impl Inner {
+    async fn ingest(self: Arc<Self>, request: IngestRequest) -> Result<IngestOutcome, IngestError> {
+        self.check_open()?;
+        let reservation = self.reserve(request.body.len())?;
+        let (request, admitted) = self.admit(request).await?;
+        if admitted.outcome.accepted == 0 {
+            return Ok(admitted.outcome);
+        }
+        // From the append on nobody may cancel it: what is durable must reach its head.
+        let inner = Arc::clone(&self);
+        let kept = self.tasks.spawn(async move {
+            let kept = inner.keep(request, admitted).await;
+            drop(reservation);
+            kept
+        });
+        kept.await
+            .map_err(|error| IngestError::Unavailable(error.to_string()))?
+    }
+
+    fn check_open(&self) -> Result<(), IngestError> {
+        if self.stop.is_cancelled() {
+            return Err(IngestError::Unavailable(
+                "the store is shutting down".to_owned(),
+            ));
+        }
+        match &*self.readiness() {
+            Readiness::Ready => Ok(()),
+            other => Err(IngestError::Unavailable(other.to_string())),
+        }
+    }
+
+    fn reserve(&self, body_bytes: usize) -> Result<Reservation, IngestError> {
+        let wanted = body_bytes.saturating_mul(MEMORY_PER_BODY);
+        self.memory.reserve(wanted).map_err(|taken| {
+            self.seal_soon.notify_one();
+            IngestError::Full {
+                reason: format!(
+                    "{taken} of {} bytes of memory are taken",
+                    self.memory.limit()
+                ),
+                retry_after: RETRY_AFTER,
+            }
+        })
+    }
+
+    async fn admit(
+        &self,
+        request: IngestRequest,
+    ) -> Result<(IngestRequest, Admitted), IngestError> {
+        let retention = self.config.retention.of(request.signal);
+        let retention = i64::try_from(retention.as_nanos()).unwrap_or(i64::MAX);
+        let window = Window::at(request.received_at, retention);
+        if request.body.len() <= DECODED_IN_PLACE {
+            let admitted = admit(&request, window)?;
+            return Ok((request, admitted));
+        }
+        let decoded = tokio::task::spawn_blocking(move || {
+            let admitted = admit(&request, window)?;
+            Ok((request, admitted))
+        });
+        decoded
+            .await
+            .map_err(|error| IngestError::Malformed(format!("decoding failed: {error}")))?
+    }
+
+    /// Appends and applies; done when queries see it.
+    async fn keep(
+        &self,
+        request: IngestRequest,
+        admitted: Admitted,
+    ) -> Result<IngestOutcome, IngestError> {
+        let unavailable = |error: String| IngestError::Unavailable(error);
+        let heads = self
+            .heads
+            .of(&request.tenant)
+            .map_err(|error| unavailable(error.to_string()))?;
+        let entry = Entry {
+            tenant: request.tenant,
+            signal: request.signal,
+            encoding: request.encoding,
+            received_at: request.received_at,
+            rejected: admitted.refused,
+            body: request.body,
+        };
+        let position = self
+            .log
+            .append(entry)
+            .await
+            .map_err(|error| self.append_error(&error))?;
+        let (applied, is_applied) = oneshot::channel();
+        self.sequencer.take(
+            position,
+            Durable {
+                heads: Arc::clone(&heads),
+                received_at: request.received_at,
+                batch: admitted.batch,
+                applied,
+            },
+        );
+        is_applied
+            .await
+            .map_err(|_| unavailable("the store is shutting down".to_owned()))?;
+        self.wake_background(heads.head(request.signal));
+        Ok(admitted.outcome)
+    }
+
+    fn append_error(&self, error: &LogError) -> IngestError {
+        match error {
+            LogError::Full { .. } => {
+                self.seal_soon.notify_one();
+                IngestError::Full {
+                    reason: error.to_string(),
+                    retry_after: RETRY_AFTER,
+                }
+            }
+            LogError::TooLarge { .. } => IngestError::Malformed(error.to_string()),
+            _ => IngestError::Unavailable(error.to_string()),
+        }
+    }
+}
+
+fn count(signal: Signal, outcome: &IngestOutcome, elapsed: Duration) {
+    let signal = signal.as_str();
+    metrics::counter!("watchkeeper_ingested_items_total", "signal" => signal)
+        .increment(outcome.accepted);
+    for rejected in &outcome.reasons {
+        metrics::counter!("watchkeeper_rejected_items_total",
+            "signal" => signal, "reason" => rejected.reason.as_str())
+        .increment(rejected.count);
+    }
+    metrics::histogram!("watchkeeper_ingest_to_visible_seconds", "signal" => signal)
+        .record(elapsed);
+}

@@ -1,0 +1,194 @@
+//! Queries: what one sees, and who answers it.
+//!
+//! A query looks at the generations first and takes its catalog snapshot second. A generation
+//! that is published in between is in both, and hidden because the checkpoint has passed where it
+//! begins; the other order could miss it in both.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::object_store::path::Path;
+use model::{LogRecord, Signal, Span, TenantId, TimeRange, TraceId};
+
+use super::{Inner, Store, blocking, now};
+use crate::catalog::SplitEntry;
+use crate::columns::Row;
+use crate::error::{QueryError, StoreError};
+use crate::head::chain::{Chain, Generation};
+use crate::head::rows::RowHead;
+use crate::head::tenant::TenantHeads;
+use crate::ingest::Readiness;
+use crate::scan::{self, QueryBounds, Snapshot, SplitHandle};
+use crate::search::{HistogramPage, LogHistogram, LogPage, LogSearch, SqlLimits, TracePage};
+use crate::split::{Split, SplitSource};
+
+impl Store {
+    /// Log records that match a search. Damage makes the page partial, with a warning.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueryError`].
+    pub async fn search_logs(
+        &self,
+        tenant: &TenantId,
+        search: LogSearch,
+    ) -> Result<LogPage, QueryError> {
+        let snapshot = self.logs(tenant, search.range).await?;
+        scan::search_logs(&snapshot, &search, &self.bounds(), now()).await
+    }
+
+    /// Counts of matching log records over time.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueryError`].
+    pub async fn log_histogram(
+        &self,
+        tenant: &TenantId,
+        histogram: LogHistogram,
+    ) -> Result<HistogramPage, QueryError> {
+        let snapshot = self.logs(tenant, histogram.range).await?;
+        scan::log_histogram(Arc::new(snapshot), &histogram, &self.bounds(), now()).await
+    }
+
+    /// All spans of one trace.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueryError`].
+    pub async fn trace(&self, tenant: &TenantId, id: TraceId) -> Result<TracePage, QueryError> {
+        let snapshot = self.spans(tenant, TimeRange::ALL).await?;
+        scan::find_trace(&snapshot, id, TimeRange::ALL, &self.bounds()).await
+    }
+
+    /// The answer of a read-only SQL query over the tenant's tables `logs` and `spans`.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueryError`].
+    pub async fn sql(
+        &self,
+        tenant: &TenantId,
+        query: &str,
+        limits: SqlLimits,
+    ) -> Result<(SchemaRef, Vec<RecordBatch>), QueryError> {
+        let logs = self.logs(tenant, TimeRange::ALL).await?;
+        let spans = self.spans(tenant, TimeRange::ALL).await?;
+        scan::run_sql(Arc::new(logs), Arc::new(spans), Vec::new(), query, &limits).await
+    }
+
+    /// The tenant's log records in `range`, at this moment: what `scan` reads.
+    ///
+    /// # Errors
+    ///
+    /// The store is not ready, or the catalog failed.
+    pub async fn logs(&self, tenant: &TenantId, range: TimeRange) -> Result<Snapshot, QueryError> {
+        let rows = |heads: &TenantHeads| generations::<LogRecord>(&heads.logs);
+        self.snapshot(tenant, Signal::Logs, range, rows).await
+    }
+
+    /// The tenant's spans that start in `range`, at this moment: what `scan` reads.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::logs`].
+    pub async fn spans(&self, tenant: &TenantId, range: TimeRange) -> Result<Snapshot, QueryError> {
+        let rows = |heads: &TenantHeads| generations::<Span>(&heads.spans);
+        self.snapshot(tenant, Signal::Spans, range, rows).await
+    }
+
+    async fn snapshot<R: Row>(
+        &self,
+        tenant: &TenantId,
+        signal: Signal,
+        range: TimeRange,
+        rows: impl FnOnce(&TenantHeads) -> Vec<Arc<Generation<RowHead<R>>>>,
+    ) -> Result<Snapshot, QueryError> {
+        self.inner.check_ready()?;
+        let generations = self.inner.heads.existing(tenant).map(|heads| rows(&heads));
+        let published = self.inner.catalog.snapshot(tenant, signal, range).await?;
+        let mut snapshot = Snapshot::default();
+        for generation in generations.into_iter().flatten() {
+            if generation.from < published.checkpoint {
+                continue;
+            }
+            let view = generation.rows.view();
+            snapshot.row_groups.extend(view.row_groups);
+            snapshot.open.extend(view.open);
+        }
+        for entry in published.splits {
+            snapshot.splits.push(Arc::new(PublishedSplit {
+                inner: Arc::clone(&self.inner),
+                entry,
+            }));
+        }
+        Ok(snapshot)
+    }
+
+    fn bounds(&self) -> QueryBounds {
+        QueryBounds {
+            timeout: self.inner.config.query.timeout,
+            memory_bytes: self.inner.config.query.memory_bytes,
+        }
+    }
+}
+
+fn generations<R: Row>(chain: &Chain<RowHead<R>>) -> Vec<Arc<Generation<RowHead<R>>>> {
+    chain.generations_now()
+}
+
+impl Inner {
+    pub(super) fn check_ready(&self) -> Result<(), QueryError> {
+        match &*self.readiness() {
+            Readiness::Ready => Ok(()),
+            other => Err(QueryError::NotReady(other.to_string())),
+        }
+    }
+
+    /// A split's whole content, mapped.
+    pub(super) async fn read_object(&self, key: &str) -> Result<bytes::Bytes, StoreError> {
+        let (objects, path) = (self.objects.clone(), Path::from(key));
+        blocking("read a split", move || objects.read(&path)).await
+    }
+}
+
+/// A split of the catalog; open splits are kept.
+struct PublishedSplit {
+    inner: Arc<Inner>,
+    entry: SplitEntry,
+}
+
+impl fmt::Debug for PublishedSplit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PublishedSplit").field(&self.entry).finish()
+    }
+}
+
+#[async_trait]
+impl SplitHandle for PublishedSplit {
+    fn name(&self) -> &str {
+        &self.entry.object_key
+    }
+
+    fn times(&self) -> (i64, i64) {
+        (self.entry.summary.min_time, self.entry.summary.max_time)
+    }
+
+    fn blocks(&self) -> u64 {
+        self.entry.summary.metadata["blocks"].as_u64().unwrap_or(0)
+    }
+
+    async fn open(&self) -> Result<Arc<Split>, StoreError> {
+        let key = &self.entry.object_key;
+        if let Some(split) = self.inner.splits.get(key) {
+            return Ok(split);
+        }
+        let bytes = self.inner.read_object(key).await?;
+        let split = Arc::new(Split::open(key, SplitSource::Memory(bytes)).await?);
+        let size = split.size_bytes();
+        Ok(self.inner.splits.insert(key, split, size))
+    }
+}

@@ -1,0 +1,168 @@
+//! A tenant's metrics as PromQL sees them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use model::time::NANOS_PER_MILLI;
+use model::{Labels, Matcher, MetricMetadata, Signal, TenantId, TimeRange};
+use promql::{Names, SelectLimits, Series, SeriesSource, SourceError, Window};
+use tokio::sync::OnceCell;
+
+use super::{Inner, Store};
+use crate::catalog::SplitEntry;
+use crate::error::{QueryError, StoreError};
+use crate::metrics::{MetricHead, MetricSnapshot, MetricSplit};
+
+/// A tenant's series at one moment: the moment of the first question to it. Make one for each
+/// query, so that all of the query's selectors see the same.
+#[derive(Clone)]
+pub struct TenantSeries {
+    inner: Arc<Inner>,
+    tenant: TenantId,
+    moment: Arc<OnceCell<Moment>>,
+}
+
+struct Moment {
+    splits: Vec<SplitEntry>,
+    generations: Vec<Arc<MetricHead>>,
+}
+
+impl Store {
+    /// The tenant's series, for one query.
+    pub fn series(&self, tenant: &TenantId) -> TenantSeries {
+        TenantSeries {
+            inner: Arc::clone(&self.inner),
+            tenant: tenant.clone(),
+            moment: Arc::new(OnceCell::new()),
+        }
+    }
+
+    /// What is known of the tenant's metric families, by family name.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueryError`].
+    pub async fn metric_metadata(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Vec<MetricMetadata>, QueryError> {
+        self.inner.check_ready()?;
+        let everything = self.series(tenant).snapshot(TimeRange::ALL).await?;
+        Ok(everything.metadata())
+    }
+}
+
+impl TenantSeries {
+    async fn moment(&self) -> Result<&Moment, StoreError> {
+        let take = || async {
+            // Generations before splits: see `queries`.
+            let generations = match self.inner.heads.existing(&self.tenant) {
+                Some(heads) => heads.metrics.generations_now(),
+                None => Vec::new(),
+            };
+            let published = self
+                .inner
+                .catalog
+                .snapshot(&self.tenant, Signal::Metrics, TimeRange::ALL)
+                .await?;
+            let unpublished = generations
+                .into_iter()
+                .filter(|generation| generation.from >= published.checkpoint);
+            Ok(Moment {
+                generations: unpublished.map(|g| Arc::clone(&g.rows)).collect(),
+                splits: published.splits,
+            })
+        };
+        self.moment.get_or_try_init(take).await
+    }
+
+    /// The series, with the splits that hold samples in `range`.
+    async fn snapshot(&self, range: TimeRange) -> Result<MetricSnapshot, StoreError> {
+        let moment = self.moment().await?;
+        let mut splits = Vec::new();
+        for entry in &moment.splits {
+            if range.overlaps_inclusive(entry.summary.min_time, entry.summary.max_time) {
+                splits.push(self.open(entry).await?);
+            }
+        }
+        Ok(MetricSnapshot {
+            splits,
+            generations: moment.generations.clone(),
+        })
+    }
+
+    async fn open(&self, entry: &SplitEntry) -> Result<Arc<MetricSplit>, StoreError> {
+        let key = &entry.object_key;
+        if let Some(split) = self.inner.metric_splits.get(key) {
+            return Ok(split);
+        }
+        let bytes = self.inner.read_object(key).await?;
+        let split = Arc::new(MetricSplit::open(key, bytes, &entry.summary)?);
+        // Its footer and checksums, roughly; the samples stay mapped.
+        let size = usize::try_from(entry.size_bytes / 50).unwrap_or(usize::MAX);
+        Ok(self.inner.metric_splits.insert(key, split, size))
+    }
+
+    async fn in_window(&self, window: Window) -> Result<MetricSnapshot, SourceError> {
+        self.inner
+            .check_ready()
+            .map_err(|error| SourceError::Unavailable(error.to_string()))?;
+        // A window is `(after, until]` in ms; the catalog's times are in ns.
+        let range = TimeRange::new(
+            window.after_ms.saturating_mul(NANOS_PER_MILLI),
+            window
+                .until_ms
+                .saturating_add(1)
+                .saturating_mul(NANOS_PER_MILLI),
+        );
+        self.snapshot(range).await.map_err(source_error)
+    }
+}
+
+fn source_error(error: StoreError) -> SourceError {
+    SourceError::Unavailable(error.to_string())
+}
+
+#[async_trait]
+impl SeriesSource for TenantSeries {
+    async fn select(
+        &self,
+        matchers: &[Matcher],
+        window: Window,
+        limits: SelectLimits,
+    ) -> Result<Vec<Series>, SourceError> {
+        let snapshot = self.in_window(window).await?;
+        snapshot.select(matchers, window, limits).await
+    }
+
+    async fn series(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limit: usize,
+    ) -> Result<Vec<Labels>, SourceError> {
+        let snapshot = self.in_window(window).await?;
+        snapshot.series(selectors, window, limit).await
+    }
+
+    async fn label_names(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limit: usize,
+    ) -> Result<Names, SourceError> {
+        let snapshot = self.in_window(window).await?;
+        snapshot.label_names(selectors, window, limit).await
+    }
+
+    async fn label_values(
+        &self,
+        name: &str,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limit: usize,
+    ) -> Result<Names, SourceError> {
+        let snapshot = self.in_window(window).await?;
+        snapshot.label_values(name, selectors, window, limit).await
+    }
+}

@@ -1,0 +1,106 @@
+//! Splits that are open: footers, page indexes and dictionaries, bounded by bytes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Open splits by object key; the least recently used are closed first.
+pub(super) struct SplitCache<T> {
+    limit: usize,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    open: HashMap<String, Open<T>>,
+    bytes: usize,
+    uses: u64,
+}
+
+struct Open<T> {
+    split: Arc<T>,
+    bytes: usize,
+    last_use: u64,
+}
+
+impl<T> SplitCache<T> {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            state: Mutex::new(State {
+                open: HashMap::new(),
+                bytes: 0,
+                uses: 0,
+            }),
+        }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<Arc<T>> {
+        let mut state = self.state();
+        state.uses += 1;
+        let uses = state.uses;
+        let open = state.open.get_mut(key)?;
+        open.last_use = uses;
+        Some(Arc::clone(&open.split))
+    }
+
+    /// Keeps an open split that takes `bytes` of memory; the one that is kept.
+    pub(super) fn insert(&self, key: &str, split: Arc<T>, bytes: usize) -> Arc<T> {
+        let mut state = self.state();
+        if let Some(open) = state.open.get(key) {
+            return Arc::clone(&open.split);
+        }
+        state.uses += 1;
+        let last_use = state.uses;
+        let open = Open {
+            split: Arc::clone(&split),
+            bytes,
+            last_use,
+        };
+        state.open.insert(key.to_owned(), open);
+        state.bytes += bytes;
+        while state.bytes > self.limit && state.open.len() > 1 {
+            let oldest = state.open.iter().min_by_key(|(_, open)| open.last_use);
+            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
+                break;
+            };
+            state.remove(&oldest);
+        }
+        split
+    }
+
+    pub(super) fn remove(&self, key: &str) {
+        self.state().remove(key);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    fn remove(&mut self, key: &str) {
+        if let Some(open) = self.open.remove(key) {
+            self.bytes -= open.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_recently_used_are_closed_first() {
+        let cache = SplitCache::new(10);
+        cache.insert("a", Arc::new(1), 4);
+        cache.insert("b", Arc::new(2), 4);
+        assert_eq!(cache.get("a").as_deref(), Some(&1));
+        cache.insert("c", Arc::new(3), 4);
+        assert!(cache.get("b").is_none());
+        assert!(cache.get("a").is_some() && cache.get("c").is_some());
+        cache.insert("huge", Arc::new(4), 100);
+        assert!(cache.get("a").is_none());
+        assert_eq!(cache.get("huge").as_deref(), Some(&4));
+        cache.remove("huge");
+        assert!(cache.get("huge").is_none());
+    }
+}
