@@ -9,6 +9,11 @@ export default defineConfig(
   js.configs.recommended,
   ts.configs.strictTypeChecked,
   ts.configs.stylisticTypeChecked,
+  {
+    files: ["src/**"],
+    ignores: ["**/*.test.ts"],
+    rules: { "max-lines-per-function": ["error", { max: 100, skipComments: true }] },
+  },
   { files: ["src/**"], extends: [hooks.configs.flat["recommended-latest"]] },
   {
     files: ["e2e/**"],

@@ -4,7 +4,7 @@ import { AlertsPage } from "../alerts/AlertsPage";
 import { LogsPage } from "../logs/LogsPage";
 import { Toasts } from "../widgets/Toasts";
 import { CheatSheet } from "./CheatSheet";
-import { navigate, useLocation } from "./location";
+import { navigate, pageAddress, useLocation } from "./location";
 import { NotFound } from "./NotFound";
 import { useShortcuts } from "./shortcuts";
 import { TopBar } from "./TopBar";
@@ -14,8 +14,8 @@ export function App() {
   const [help, setHelp] = useState(false);
   useShortcuts({
     "?": () => setHelp(true),
-    "g l": () => navigate("/ui/logs"),
-    "g a": () => navigate("/ui/alerts"),
+    "g l": () => navigate(pageAddress("/ui/logs")),
+    "g a": () => navigate(pageAddress("/ui/alerts")),
   });
   return (
     <>

@@ -3,7 +3,7 @@ import { useFiring } from "../alerts/useRules";
 import { zoneName } from "../time/format";
 import { Icon } from "../widgets/Icon";
 import { Link } from "./Link";
-import { useLocation } from "./location";
+import { pageAddress, useLocation } from "./location";
 import { prefer, usePreferences, type Theme } from "./preferences";
 import s from "./TopBar.module.css";
 
@@ -20,10 +20,10 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
         Watchkeeper
       </Link>
       <nav className={s.nav} aria-label="Pages">
-        <Link href="/ui/logs" aria-current={path === "/ui/logs" ? "page" : undefined}>
+        <Link href={pageAddress("/ui/logs")} aria-current={path === "/ui/logs" ? "page" : undefined}>
           Logs
         </Link>
-        <Link href="/ui/alerts" aria-current={path === "/ui/alerts" ? "page" : undefined}>
+        <Link href={pageAddress("/ui/alerts")} aria-current={path === "/ui/alerts" ? "page" : undefined}>
           Alerts
           {firing > 0 && (
             <span className={s.firing} aria-label={`${firing} firing`}>

@@ -19,6 +19,8 @@ export interface NavigateOptions {
 }
 
 const listeners = new Set<() => void>();
+/** How each page was left. */
+const lastSearches = new Map<string, string>();
 let current = read(Date.now());
 
 function read(at: number): Location {
@@ -26,6 +28,7 @@ function read(at: number): Location {
 }
 
 function publish(location: Location): void {
+  lastSearches.set(current.path, current.search);
   current = location;
   for (const listener of listeners) listener();
 }
@@ -38,7 +41,8 @@ window.addEventListener("popstate", (event) => {
 
 export function navigate(url: string, options: NavigateOptions = {}): void {
   const at = options.sameTime === true ? current.at : Date.now();
-  if (options.replace === true) window.history.replaceState({ at }, "", url);
+  const here = current.path + current.search === url;
+  if (options.replace === true || here) window.history.replaceState({ at }, "", url);
   else window.history.pushState({ at }, "", url);
   publish(read(at));
 }
@@ -46,6 +50,11 @@ export function navigate(url: string, options: NavigateOptions = {}): void {
 /** Looks again at the same URL: `now` is now. */
 export function refresh(): void {
   navigate(window.location.pathname + window.location.search, { replace: true });
+}
+
+/** The address of a page as it was left; of the page one is on, its fresh state. */
+export function pageAddress(path: string): string {
+  return path === current.path ? path : path + (lastSearches.get(path) ?? "");
 }
 
 export function currentLocation(): Location {

@@ -92,8 +92,10 @@ export function Cancelled({ onRetry }: { onRetry: () => void }) {
 
 /** Lines above the rows, each saying why they are not the whole and newest truth. */
 export function Banners({ logs, zone }: { logs: Logs; zone: Zone }) {
-  const { found, error } = logs;
+  const { found, bars, error } = logs;
   if (found === undefined) return null;
+  const partial = found.partial || bars?.partial === true;
+  const warnings = [...new Set([...found.warnings, ...(bars?.warnings ?? [])])];
   return (
     <div role="status">
       {error !== undefined && (
@@ -106,10 +108,10 @@ export function Banners({ logs, zone }: { logs: Logs; zone: Zone }) {
           <b>Cancelled.</b> Shown are the records of {shownAt(found, zone)}, from the search before.
         </Banner>
       )}
-      {found.partial && (
+      {partial && (
         <Banner kind="warn" onRetry={logs.retry}>
           <b>Partial result:</b>{" "}
-          {found.warnings.join(" ") || "some of the data could not be read, so records may be missing."}
+          {warnings.join(" ") || "some of the data could not be read, so records may be missing."}
         </Banner>
       )}
     </div>

@@ -23,6 +23,7 @@ interface RowsProps {
   /** Shown behind the last row. */
   footer: ReactNode;
   onOpen: (index: number) => void;
+  onMove: (by: -1 | 1) => void;
   /** The last rows came into sight. */
   onEnd: () => void;
   onScrolled: (scrolled: boolean) => void;
@@ -34,7 +35,7 @@ const OVERSCAN = 25;
 const NEAR_END = 40;
 
 export function Rows(props: RowsProps) {
-  const { records, activeIndex, wrap, onEnd, onOpen, ref } = props;
+  const { records, activeIndex, wrap, onEnd, onOpen, onMove, ref } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: records.length,
@@ -53,13 +54,17 @@ export function Rows(props: RowsProps) {
   }, [records.length, lastShown, onEnd]);
   useImperativeHandle(ref, () => ({
     reveal: (index) => virtual.scrollToIndex(index, { align: "auto" }),
-    top: () => scroller.current?.scrollTo({ top: 0 }),
+    top: () => {
+      if (scroller.current !== null) scroller.current.scrollTop = 0;
+    },
   }));
 
-  const openActive = (event: KeyboardEvent) => {
-    if (event.key !== "Enter" || activeIndex < 0 || event.target !== event.currentTarget) return;
+  const press = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && activeIndex >= 0) onOpen(activeIndex);
+    else if (event.key === "ArrowDown") onMove(1);
+    else if (event.key === "ArrowUp") onMove(-1);
+    else return;
     event.preventDefault();
-    onOpen(activeIndex);
   };
   return (
     <div className={s.frame}>
@@ -75,7 +80,7 @@ export function Rows(props: RowsProps) {
         aria-busy={props.stale}
         aria-activedescendant={items.some((item) => item.index === activeIndex) ? rowId(activeIndex) : undefined}
         tabIndex={0}
-        onKeyDown={openActive}
+        onKeyDown={press}
         onScroll={(event) => props.onScrolled(event.currentTarget.scrollTop > ROW_PX)}
       >
         <div className={`${s.row} ${s.head}`} role="row" aria-rowindex={1}>

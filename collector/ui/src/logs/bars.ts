@@ -19,6 +19,8 @@ export interface Bars {
   highest: number;
   total: number;
   totals: Counts;
+  partial: boolean;
+  warnings: string[];
 }
 
 export function toBars(response: HistogramResponse): Bars {
@@ -41,6 +43,8 @@ export function toBars(response: HistogramResponse): Bars {
     highest: bars.reduce((most, bar) => Math.max(most, bar.total), 0),
     total: bars.reduce((sum, bar) => sum + bar.total, 0),
     totals,
+    partial: response.partial ?? false,
+    warnings: response.warnings ?? [],
   };
 }
 

@@ -35,6 +35,7 @@ export interface Logs {
   running: boolean;
   /** What is shown belongs to an earlier run. */
   stale: boolean;
+  histogramStale: boolean;
   cancelled: boolean;
   hasMore: boolean;
   loadingMore: boolean;
@@ -88,6 +89,7 @@ export function useLogs(run: Run | undefined, withHistogram: boolean): Logs {
     histogramError: histogram.error === null ? undefined : asApiError(histogram.error),
     running,
     stale: search.isPlaceholderData || (current === undefined && found !== undefined),
+    histogramStale: histogram.isPlaceholderData,
     cancelled:
       run !== undefined && !search.isFetching && (search.isPending || search.isPlaceholderData),
     hasMore: search.hasNextPage && !search.isPlaceholderData,

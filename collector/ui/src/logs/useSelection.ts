@@ -1,22 +1,31 @@
 // Which record the keyboard is on and which one the drawer shows. The drawer's
 // record is in the URL; it stays open when a refresh brings rows without it.
-import { useMemo, useState, type RefObject } from "react";
+import { useCallback, useMemo, useState, type RefObject } from "react";
 import type { LogRecord } from "../api/types";
 import type { RowsHandle } from "./Rows";
-import type { LogsState } from "./state";
-import type { Logs } from "./useLogs";
+import type { LogsView } from "./useLogsView";
+
+export interface Selection {
+  /** The row the keyboard is on, -1 when it is on none. */
+  index: number;
+  /** The record shown in the drawer. */
+  record: LogRecord | undefined;
+  open: (index: number) => void;
+  openActive: () => void;
+  move: (by: -1 | 1) => void;
+  close: () => void;
+}
 
 interface SelectionInput {
   records: LogRecord[] | undefined;
-  state: LogsState;
-  show: (change: Partial<LogsState>, replace?: boolean) => void;
+  view: LogsView;
   rows: RefObject<RowsHandle | null>;
-  stale: boolean;
 }
 
 const NONE: LogRecord[] = [];
 
-export function useSelection({ records = NONE, state, show, rows, stale }: SelectionInput) {
+export function useSelection({ records = NONE, view, rows }: SelectionInput): Selection {
+  const { state, show } = view;
   const [active, setActive] = useState<string>();
   const [opened, setOpened] = useState<LogRecord>();
   const current = state.record ?? active;
@@ -24,25 +33,28 @@ export function useSelection({ records = NONE, state, show, rows, stale }: Selec
     () => (current === undefined ? -1 : records.findIndex((record) => record.id === current)),
     [records, current],
   );
-  const inRows = records[index];
-  if (state.record !== undefined && inRows !== undefined && inRows !== opened) setOpened(inRows);
-  const record = state.record === undefined ? undefined : (inRows ?? (opened?.id === state.record ? opened : undefined));
+  const inRows = state.record === undefined ? undefined : records[index];
+  if (inRows !== undefined && inRows !== opened) setOpened(inRows);
+  const kept = opened !== undefined && opened.id === state.record ? opened : undefined;
 
-  const go = (to: number, open: boolean) => {
-    const target = records[to];
-    if (target === undefined) return;
-    setActive(target.id);
-    if (open) show({ record: target.id }, state.record !== undefined);
-    rows.current?.reveal(to);
-  };
+  const go = useCallback(
+    (to: number, open: boolean) => {
+      const target = records[to];
+      if (target === undefined) return;
+      setActive(target.id);
+      // The first record opened is a step that Back takes back; moving on is not.
+      if (open) show({ record: target.id }, state.record !== undefined);
+      rows.current?.reveal(to);
+    },
+    [records, show, state.record, rows],
+  );
+  const open = useCallback((to: number) => go(to, true), [go]);
   return {
     index,
-    record,
-    open: (to: number) => go(to, true),
-    openActive: () => {
-      if (index >= 0) go(index, true);
-    },
-    move: (by: -1 | 1) => {
+    record: inRows ?? kept,
+    open,
+    openActive: () => go(index, true),
+    move: (by) => {
       const from = index < 0 && by < 0 ? records.length : index;
       go(Math.min(records.length - 1, Math.max(0, from + by)), state.record !== undefined);
     },
@@ -50,10 +62,6 @@ export function useSelection({ records = NONE, state, show, rows, stale }: Selec
       if (state.record === undefined) return;
       setActive(state.record);
       show({ record: undefined });
-    },
-    /** What to do when the last rows come into sight. */
-    atEnd: (logs: Logs) => () => {
-      if (logs.hasMore && !logs.loadingMore && !stale && logs.pageError === undefined) logs.loadMore();
     },
   };
 }
