@@ -116,16 +116,13 @@ fn labels_end(text: &str) -> usize {
                 '"' | '\'' | '`' if in_braces => quote = Some(c),
                 '{' => in_braces = true,
                 '}' => return index + 1,
-                c if c.is_whitespace()
-                    && !in_braces
-                    && text[index..].trim_start().starts_with('{') =>
-                {
-                    // `up {job="api"}`, but not `up {{…}}`, whose braces hold a value.
-                    if text[index..].trim_start().starts_with("{{") {
+                c if c.is_whitespace() && !in_braces => {
+                    // In `up {job="api"}` labels follow, in `up {{…}}` a value does.
+                    let next = text[index..].trim_start();
+                    if !next.starts_with('{') || next.starts_with("{{") {
                         return index;
                     }
                 }
-                c if c.is_whitespace() && !in_braces => return index,
                 _ => {}
             },
         }

@@ -359,7 +359,8 @@ fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>, repairs: &mut Repairs, tim
         return f64::NAN;
     }
     let mut rank = q * observations;
-    let index = buckets[..last].partition_point(|bucket| !(bucket.count >= rank));
+    let reached = |bucket: &Bucket| bucket.count >= rank;
+    let index = buckets[..last].iter().position(reached).unwrap_or(last);
     if index == last {
         return buckets[last - 1].border;
     }

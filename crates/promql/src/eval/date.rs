@@ -17,7 +17,8 @@ impl Civil {
     /// The civil time of a Unix time in seconds; fractions are cut off.
     pub(super) fn from_unix(seconds: f64) -> Option<Self> {
         // Beyond this the day does not fit; NaN is no time either.
-        if !(seconds.abs() < 9e15) {
+        let fits = seconds.abs() < 9e15;
+        if !fits {
             return None;
         }
         let seconds = seconds as i64;

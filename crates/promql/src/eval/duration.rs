@@ -9,7 +9,8 @@ pub(super) fn ms(duration: &DurationExpr, planner: &Planner<'_>) -> Result<i64, 
     let seconds = seconds(duration, planner)?;
     let ms = (seconds * 1_000.0).round();
     // Nanoseconds in 64 bits bound durations in Prometheus.
-    if !(ms.abs() <= 9.223_372_036_854e12) {
+    let fits = ms.abs() <= 9.223_372_036_854e12;
+    if !fits {
         return Err(EvalError::Execution {
             message: format!("duration out of range: {seconds} seconds"),
             span: duration.span,

@@ -17,6 +17,7 @@ mod kahan;
 mod label_functions;
 mod math;
 mod options;
+mod over_time;
 mod plan;
 mod quantile;
 mod range_functions;
@@ -26,6 +27,7 @@ mod select_k;
 mod selector;
 mod sort;
 mod steps;
+mod trend;
 mod vector_matching;
 mod window;
 

@@ -6,11 +6,11 @@ use model::labels::METRIC_NAME;
 use super::column::{Cell, Column};
 use super::error::EvalError;
 use super::evaluate::Evaluation;
-use super::kahan::{KahanSum, Mean, Variance};
 use super::plan::Node;
-use super::quantile::{invalid_quantile, quantile};
+use super::quantile::invalid_quantile;
 use super::rate::{self, RateKind};
 use super::window::{RangeVector, View, range_vector};
+use super::{over_time, trend};
 use crate::ast::{Call, RangeExtension, ValueType};
 use crate::span::Span;
 
@@ -63,7 +63,7 @@ impl Outcome {
     }
 
     /// The number a function found in the floats, with a remark when it passed over histograms.
-    fn ignoring_histograms(view: &View<'_>, value: Option<f64>) -> Self {
+    pub(super) fn ignoring_histograms(view: &View<'_>, value: Option<f64>) -> Self {
         let mixed = !view.times.is_empty() && !view.histogram_times.is_empty();
         Self {
             cell: value.into(),
@@ -89,7 +89,7 @@ impl From<Cell> for Outcome {
 }
 
 /// A function of a view, its scalar arguments at the step, and the selector's extension.
-type RangeFunction = fn(&View<'_>, &[f64], Option<RangeExtension>) -> Outcome;
+pub(super) type RangeFunction = fn(&View<'_>, &[f64], Option<RangeExtension>) -> Outcome;
 
 /// The function called `name`, when it takes a range vector.
 fn find(name: &str) -> Option<RangeFunction> {
@@ -126,78 +126,13 @@ fn find(name: &str) -> Option<RangeFunction> {
         },
         "irate" => |view, _, _| rate::instant(view, true),
         "idelta" => |view, _, _| rate::instant(view, false),
-        "count_over_time" => {
-            |view, _, _| ((view.times.len() + view.histogram_times.len()) as f64).into()
-        }
-        "present_over_time" => |_, _, _| 1.0.into(),
-        "sum_over_time" => |view, _, _| sum(view),
-        "avg_over_time" => |view, _, _| average(view),
-        "min_over_time" => |view, _, _| {
-            Outcome::ignoring_histograms(
-                view,
-                extreme(view, |a, b| a < b).map(|at| view.values[at]),
-            )
-        },
-        "max_over_time" => |view, _, _| {
-            Outcome::ignoring_histograms(
-                view,
-                extreme(view, |a, b| a > b).map(|at| view.values[at]),
-            )
-        },
-        "ts_of_min_over_time" => |view, _, _| {
-            Outcome::ignoring_histograms(
-                view,
-                extreme(view, |a, b| a <= b).map(|at| seconds(view.times[at])),
-            )
-        },
-        "ts_of_max_over_time" => |view, _, _| {
-            Outcome::ignoring_histograms(
-                view,
-                extreme(view, |a, b| a >= b).map(|at| seconds(view.times[at])),
-            )
-        },
-        "first_over_time" => |view, _, _| first(view).1.into(),
-        "last_over_time" => |view, _, _| last(view).1.into(),
-        "ts_of_first_over_time" => |view, _, _| seconds(first(view).0).into(),
-        "ts_of_last_over_time" => |view, _, _| seconds(last(view).0).into(),
-        "stdvar_over_time" => |view, _, _| Outcome::ignoring_histograms(view, variance(view)),
-        "stddev_over_time" => {
-            |view, _, _| Outcome::ignoring_histograms(view, variance(view).map(f64::sqrt))
-        }
-        "mad_over_time" => {
-            |view, _, _| Outcome::ignoring_histograms(view, median_absolute_deviation(view))
-        }
-        "quantile_over_time" => |view, scalars, _| {
-            let q = scalars.first().copied().unwrap_or(f64::NAN);
-            let value = (!view.values.is_empty()).then(|| quantile(q, &mut view.values.to_vec()));
-            Outcome::ignoring_histograms(view, value)
-        },
         "changes" => |view, _, extension| {
             steps_between(view, extension, |a, b| {
                 a != b && !(a.is_nan() && b.is_nan())
             })
         },
         "resets" => |view, _, extension| steps_between(view, extension, |a, b| b < a),
-        "deriv" => |view, _, _| {
-            let line = (view.times.len() >= 2).then(|| regression(view, view.times[0]).0);
-            Outcome::ignoring_histograms(view, line)
-        },
-        "predict_linear" => |view, scalars, _| {
-            let ahead = scalars.first().copied().unwrap_or(f64::NAN);
-            let predicted = (view.times.len() >= 2).then(|| {
-                let (slope, intercept) = regression(view, view.time_ms);
-                slope * ahead + intercept
-            });
-            Outcome::ignoring_histograms(view, predicted)
-        },
-        "double_exponential_smoothing" => |view, scalars, _| {
-            let (smoothing, trend) = match scalars {
-                [smoothing, trend, ..] => (*smoothing, *trend),
-                _ => (f64::NAN, f64::NAN),
-            };
-            Outcome::ignoring_histograms(view, smoothed(view.values, smoothing, trend))
-        },
-        _ => return None,
+        _ => return over_time::find(name).or_else(|| trend::find(name)),
     })
 }
 
@@ -365,92 +300,11 @@ fn note_possible_non_counter(evaluation: &mut Evaluation<'_>, labels: &Labels, s
     );
 }
 
-fn seconds(time_ms: i64) -> f64 {
-    time_ms as f64 / 1_000.0
-}
-
 fn change(view: &View<'_>, kind: RateKind, extension: Option<RangeExtension>) -> Outcome {
     match extension {
         None => rate::extrapolated(view, kind),
         Some(extension) => rate::extended(view, kind, extension),
     }
-}
-
-fn sum(view: &View<'_>) -> Outcome {
-    if let Some(outcome) = Outcome::of_histograms(view) {
-        return outcome;
-    }
-    let values = view.values.iter().copied();
-    values
-        .fold(KahanSum::default(), KahanSum::add)
-        .total()
-        .into()
-}
-
-fn average(view: &View<'_>) -> Outcome {
-    if let Some(outcome) = Outcome::of_histograms(view) {
-        return outcome;
-    }
-    let Some((first, rest)) = view.values.split_first() else {
-        return Outcome::NOTHING;
-    };
-    let mut mean = Mean::starting_at(*first);
-    rest.iter().for_each(|value| mean.add(*value));
-    mean.value().into()
-}
-
-/// The index of the value that `replaces` all before it; NaN only when there is nothing else.
-fn extreme(view: &View<'_>, replaces: fn(f64, f64) -> bool) -> Option<usize> {
-    let mut best = 0;
-    view.values.first()?;
-    for (index, value) in view.values.iter().enumerate() {
-        if replaces(*value, view.values[best]) || view.values[best].is_nan() {
-            best = index;
-        }
-    }
-    Some(best)
-}
-
-fn first(view: &View<'_>) -> (i64, Cell) {
-    match (view.times.first(), view.histogram_times.first()) {
-        (float, Some(histogram)) if float.is_none_or(|float| float >= histogram) => {
-            (*histogram, Cell::Histogram(view.histograms[0].clone()))
-        }
-        (Some(float), _) => (*float, Cell::Float(view.values[0])),
-        (None, _) => (0, Cell::Empty),
-    }
-}
-
-fn last(view: &View<'_>) -> (i64, Cell) {
-    let histogram = view.histogram_times.last().zip(view.histograms.last());
-    let float = view.times.last().zip(view.values.last());
-    match (float, histogram) {
-        (float, Some((time, value))) if float.is_none_or(|(float, _)| time >= float) => {
-            (*time, Cell::Histogram(value.clone()))
-        }
-        (Some((time, value)), _) => (*time, Cell::Float(*value)),
-        (None, _) => (0, Cell::Empty),
-    }
-}
-
-fn variance(view: &View<'_>) -> Option<f64> {
-    view.values.first()?;
-    let mut variance = Variance::default();
-    view.values.iter().for_each(|value| variance.add(*value));
-    Some(variance.value())
-}
-
-fn median_absolute_deviation(view: &View<'_>) -> Option<f64> {
-    view.values.first()?;
-    if view.values.iter().any(|value| value.is_nan()) {
-        return Some(f64::NAN);
-    }
-    let mut values = view.values.to_vec();
-    let median = quantile(0.5, &mut values);
-    values
-        .iter_mut()
-        .for_each(|value| *value = (*value - median).abs());
-    Some(quantile(0.5, &mut values))
 }
 
 /// How many neighbours differ in the way of `counts`; a change of kind always does.
@@ -472,46 +326,4 @@ fn steps_between(
     }
     let pairs = view.values[first..].windows(2);
     (pairs.filter(|pair| counts(pair[0], pair[1])).count() as f64).into()
-}
-
-/// Slope per second and value at `at_ms` of the least-squares line through the samples.
-fn regression(view: &View<'_>, at_ms: i64) -> (f64, f64) {
-    let initial = view.values[0];
-    if view.values.iter().all(|value| *value == initial) {
-        return match initial.is_infinite() {
-            true => (f64::NAN, f64::NAN),
-            false => (0.0, initial),
-        };
-    }
-    let n = view.times.len() as f64;
-    let [mut x_sum, mut y_sum, mut xy_sum, mut xx_sum] = [KahanSum::default(); 4];
-    for (time, y) in view.times.iter().zip(view.values) {
-        let x = (time - at_ms) as f64 / 1_000.0;
-        x_sum = x_sum.add(x);
-        y_sum = y_sum.add(*y);
-        xy_sum = xy_sum.add(x * y);
-        xx_sum = xx_sum.add(x * x);
-    }
-    let (x, y) = (x_sum.total(), y_sum.total());
-    let covariance = xy_sum.total() - x * y / n;
-    let variance = xx_sum.total() - x * x / n;
-    let slope = covariance / variance;
-    (slope, y / n - slope * x / n)
-}
-
-/// Holt's linear trend method: the smoothed value at the last sample.
-fn smoothed(values: &[f64], smoothing: f64, trend_factor: f64) -> Option<f64> {
-    let [first, second, ..] = values else {
-        return None;
-    };
-    let (mut before, mut level) = (0.0, *first);
-    let mut trend = second - first;
-    for (index, value) in values.iter().enumerate().skip(1) {
-        if index > 1 {
-            trend = trend_factor * (level - before) + (1.0 - trend_factor) * trend;
-        }
-        let next = smoothing * value + (1.0 - smoothing) * (level + trend);
-        (before, level) = (level, next);
-    }
-    Some(level)
 }

@@ -177,13 +177,23 @@ struct Matcher<'c> {
     results: Vec<PairResult>,
 }
 
-/// A sample that takes part in an operation.
-#[derive(Clone, Copy)]
-struct Side<'s> {
-    cell: &'s Cell,
-    labels: &'s Labels,
+/// Two columns that belong together, either of which may be filled in, and where their results go.
+struct Pair {
+    labels: Labels,
     drop_name: bool,
+    result: Option<usize>,
 }
+
+/// What is known of a group: its pairs, by the columns of the many and the one side, and the
+/// labels of the results at the current step.
+#[derive(Default)]
+struct Known {
+    pairs: HashMap<(usize, usize), Pair>,
+    at_step: HashSet<Labels>,
+}
+
+/// Stands for a column that is filled in.
+const FILLED: usize = usize::MAX;
 
 impl Matcher<'_> {
     fn group(
@@ -193,38 +203,29 @@ impl Matcher<'_> {
         steps: usize,
     ) -> Result<(), EvalError> {
         let fills = self.fill_many.is_some() || self.fill_one.is_some();
-        // Where to put the result of a pair of columns; usize::MAX stands for a filled side.
-        let mut result_of: HashMap<(usize, usize), usize> = HashMap::new();
+        let mut known = Known::default();
         for step in 0..steps {
             let both = self.many_at[step] && self.one_at[step];
             if !(both || fills) {
                 continue;
             }
             let one = self.only_one(group, step)?;
-            let mut matched: HashSet<Labels> = HashSet::new();
+            known.at_step.clear();
             let mut any_matched = false;
             for many in &group.left {
-                let cell = &self.many[*many].cells[step];
-                if cell.is_empty() {
-                    continue;
+                if !self.many[*many].cells[step].is_empty() {
+                    any_matched |= self.pair(evaluation, (*many, one), step, &mut known)?;
                 }
-                any_matched |= self.pair(
-                    evaluation,
-                    (Some(*many), one),
-                    step,
-                    &mut matched,
-                    &mut result_of,
-                )?;
             }
-            if !any_matched && one.is_some() && self.fill_many.is_some() {
-                self.pair(evaluation, (None, one), step, &mut matched, &mut result_of)?;
+            if !any_matched && one != FILLED {
+                self.pair(evaluation, (FILLED, one), step, &mut known)?;
             }
         }
         Ok(())
     }
 
     /// The column of the one side with a sample at the step; more than one is an error.
-    fn only_one(&self, group: &Group, step: usize) -> Result<Option<usize>, EvalError> {
+    fn only_one(&self, group: &Group, step: usize) -> Result<usize, EvalError> {
         let mut present = group
             .right
             .iter()
@@ -245,7 +246,7 @@ impl Matcher<'_> {
                 ),
             ));
         }
-        Ok(first.copied())
+        Ok(first.copied().unwrap_or(FILLED))
     }
 
     /// Combines the samples of two columns at a step, either of which may be filled in.
@@ -253,87 +254,77 @@ impl Matcher<'_> {
     fn pair(
         &mut self,
         evaluation: &mut Evaluation<'_>,
-        (many, one): (Option<usize>, Option<usize>),
+        (many, one): (usize, usize),
         step: usize,
-        matched: &mut HashSet<Labels>,
-        result_of: &mut HashMap<(usize, usize), usize>,
+        known: &mut Known,
     ) -> Result<bool, EvalError> {
-        let filled_many = self.fill_many.map(|fill| Cell::Float(fill.value));
-        let filled_one = self.fill_one.map(|fill| Cell::Float(fill.value));
-        let known = many
-            .map(|column| &self.many[column])
-            .or(one.map(|column| &self.one[column]));
-        let Some(known) = known else {
+        let many_cell = cell_at(self.many, many, self.fill_many, step);
+        let one_cell = cell_at(self.one, one, self.fill_one, step);
+        if many_cell.is_empty() || one_cell.is_empty() {
             return Ok(false);
-        };
-        // What is filled in has the labels by which it would have matched.
-        let shared = signature(&known.labels, &self.binary.matching);
-        let side =
-            |column: Option<&'_ Column>, filled: &Option<Cell>| -> Option<(Cell, Labels, bool)> {
-                match column {
-                    Some(column) => Some((
-                        column.cells[step].clone(),
-                        column.labels.clone(),
-                        column.drop_name,
-                    )),
-                    None => Some((filled.clone()?, shared.clone(), false)),
-                }
-            };
-        let many_side = side(many.map(|column| &self.many[column]), &filled_many);
-        let one_side = side(one.map(|column| &self.one[column]), &filled_one);
-        let (Some(many_side), Some(one_side)) = (many_side, one_side) else {
-            return Ok(false);
-        };
-        let many_side = Side {
-            cell: &many_side.0,
-            labels: &many_side.1,
-            drop_name: many_side.2,
-        };
-        let one_side = Side {
-            cell: &one_side.0,
-            labels: &one_side.1,
-            drop_name: one_side.2,
-        };
+        }
         let (left, right) = match self.swapped {
-            true => (one_side, many_side),
-            false => (many_side, one_side),
+            true => (&one_cell, &many_cell),
+            false => (&many_cell, &one_cell),
         };
-        let op = self.binary.op;
         let annotations = &mut evaluation.annotations;
-        let combined = combine(op, left.cell, right.cell, self.span, annotations)?;
-        let cell = match combined {
+        let cell = match combine(self.binary.op, left, right, self.span, annotations)? {
             Combined::Nothing => return Ok(true),
             Combined::Value(value) => Cell::Float(value),
             Combined::Holds(holds) if self.binary.return_bool => {
                 Cell::Float(f64::from(u8::from(holds)))
             }
-            Combined::Holds(true) => left.cell.clone(),
+            Combined::Holds(true) => left.clone(),
             Combined::Holds(false) => Cell::Empty,
         };
-        let labels = self.result_labels(many_side.labels, one_side.labels);
-        self.check_unique(&labels, matched)?;
-        if cell.is_empty() {
-            return Ok(true);
-        }
-        let key = (
-            many.unwrap_or_else(|| self.many.len() + one.unwrap_or(0)),
-            one.unwrap_or(usize::MAX),
-        );
-        let results = &mut self.results;
-        let index = *result_of.entry(key).or_insert_with(|| {
-            results.push(PairResult {
-                order: key,
-                column: Column {
-                    labels,
-                    drop_name: self.binary.return_bool
-                        || (op.is_comparison() && many_side.drop_name),
-                    cells: vec![Cell::Empty; self.many_at.len()],
-                },
+        let pairs = &mut known.pairs;
+        let pair = pairs
+            .entry((many, one))
+            .or_insert_with(|| self.describe(many, one));
+        // Too many matches are an error even where a comparison filters them out.
+        self.check_unique(&pair.labels, &mut known.at_step)?;
+        if !cell.is_empty() {
+            let index = *pair.result.get_or_insert_with(|| {
+                let order = match many {
+                    FILLED => self.many.len().saturating_add(one),
+                    many => many,
+                };
+                self.results.push(PairResult {
+                    order: (order, one),
+                    column: Column {
+                        labels: pair.labels.clone(),
+                        drop_name: pair.drop_name,
+                        cells: vec![Cell::Empty; self.many_at.len()],
+                    },
+                });
+                self.results.len() - 1
             });
-            results.len() - 1
-        });
-        results[index].column.cells[step] = cell;
+            self.results[index].column.cells[step] = cell;
+        }
         Ok(true)
+    }
+
+    /// The labels of a pair's results. What is filled in has those by which it would have matched.
+    fn describe(&self, many: usize, one: usize) -> Pair {
+        let matching = &self.binary.matching;
+        let shared = |column: Option<&Column>| {
+            column.map_or_else(Labels::empty, |column| signature(&column.labels, matching))
+        };
+        let (many_column, one_column) = (self.many.get(many), self.one.get(one));
+        let many_labels = match many_column {
+            Some(column) => column.labels.clone(),
+            None => shared(one_column),
+        };
+        let one_labels = match one_column {
+            Some(column) => column.labels.clone(),
+            None => shared(many_column),
+        };
+        let many_drops = many_column.is_some_and(|column| column.drop_name);
+        Pair {
+            labels: self.result_labels(&many_labels, &one_labels),
+            drop_name: self.binary.return_bool || (self.binary.op.is_comparison() && many_drops),
+            result: None,
+        }
     }
 
     /// One to one, a group has one result; many to one, results differ in their labels.
@@ -371,6 +362,14 @@ impl Matcher<'_> {
             labels = labels.with(name, one.get(name).unwrap_or(""));
         }
         labels
+    }
+}
+
+/// The cell of a column, or what is filled in for it.
+fn cell_at(columns: &[Column], column: usize, fill: Option<Number>, step: usize) -> Cell {
+    match columns.get(column) {
+        Some(column) => column.cells[step].clone(),
+        None => fill.map(|fill| fill.value).into(),
     }
 }
 

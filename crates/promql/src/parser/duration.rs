@@ -115,7 +115,9 @@ impl Cursor<'_> {
         let start = self.peek().span.start;
         if let Some(number) = self.accept_number() {
             let span = self.span_from(start);
-            if !(number.value.abs() <= MAX_SECONDS) {
+            // False for NaN, too.
+            let fits = number.value.abs() <= MAX_SECONDS;
+            if !fits {
                 return Err(self.error(span, "duration out of range"));
             }
             let kind = DurationKind::Literal(number);

@@ -1,6 +1,8 @@
 //! PromQL from outside: what parses, how it prints, what it evaluates to.
 
+mod cases;
 mod conformance;
+mod evaluation;
 mod grammar;
 mod oracle;
 mod printing;

@@ -69,7 +69,9 @@ impl TextMatch {
         match self {
             Self::Any => true,
             Self::Exactly(expected) => text == expected,
-            Self::Regex(pattern) => regex::Regex::new(pattern).unwrap().is_match(text),
+            Self::Regex(pattern) => {
+                regex::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+            }
         }
     }
 }

@@ -1,0 +1,308 @@
+//! What evaluation refuses, and that it never takes more than it may.
+
+use futures::executor::block_on;
+use model::{Labels, NativeHistogram, SampleValue};
+use promql::memory::MemorySource;
+use promql::{
+    CancelFlag, ErrorKind, EvalError, EvalOptions, Limits, MAX_DEPTH, QueryResult, QueryValue,
+    SeriesSource, Window, instant, parse, parse_selector, range,
+};
+use proptest::prelude::*;
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    Labels::new(pairs.iter().copied())
+}
+
+/// Ten series `m{i="0"}` to `m{i="9"}`, one sample a second for a minute each.
+fn ten_series() -> MemorySource {
+    let mut source = MemorySource::new();
+    for i in 0..10 {
+        for second in 0..60 {
+            let labels = labels(&[("__name__", "m"), ("i", &i.to_string())]);
+            source.insert_float(labels, second * 1_000, second as f64);
+        }
+    }
+    source
+}
+
+fn at(query: &str, source: &MemorySource, options: &EvalOptions) -> Result<QueryResult, EvalError> {
+    let expr = parse(query).expect("a valid query");
+    block_on(instant(&expr, source, 59_000, options))
+}
+
+#[test]
+fn what_is_not_supported_is_named_at_its_place() {
+    let mut source = ten_series();
+    let histogram = NativeHistogram {
+        count: 3.0,
+        sum: 6.0,
+        ..NativeHistogram::default()
+    };
+    for second in 0..3 {
+        let value = SampleValue::Histogram(Box::new(histogram.clone()));
+        source.insert(labels(&[("__name__", "h")]), second * 1_000, value);
+    }
+    let cases = [
+        ("1 + sum(h)", "sum of native histograms", "h"),
+        (
+            "sum(rate(h[1m]))",
+            "rate over native histograms",
+            "rate(h[1m])",
+        ),
+        ("2 * h", "\"*\" on native histograms", "2 * h"),
+        ("-h", "the sign of native histograms", "-h"),
+        ("sum(info(m))", "the function info", "info(m)"),
+        (
+            "m smoothed",
+            "smoothed on an instant selector",
+            "m smoothed",
+        ),
+        (
+            "histogram_quantile(0.9, h)",
+            "quantiles and fractions of native histograms",
+            "histogram_quantile(0.9, h)",
+        ),
+    ];
+    for (query, what, place) in cases {
+        let error = at(query, &source, &EvalOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Execution, "{query}");
+        assert_eq!(
+            error.to_string(),
+            format!("unsupported in this version: {what}"),
+            "{query}"
+        );
+        let span = error.span().unwrap();
+        assert_eq!(&query[span.start..span.end], place, "{query}");
+    }
+    // Passing histograms through is supported.
+    let found = at("h", &source, &EvalOptions::default()).unwrap();
+    let QueryValue::Vector(samples) = found.value else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        samples[0].value,
+        SampleValue::Histogram(Box::new(histogram))
+    );
+    let mean = at(
+        "histogram_avg(h) + count(h)",
+        &source,
+        &EvalOptions::default(),
+    )
+    .unwrap();
+    // Equal selections are fetched once.
+    assert_eq!(mean.samples_read, 3);
+}
+
+#[test]
+fn limits_are_told_apart() {
+    let source = ten_series();
+    let with = |limits: Limits| EvalOptions {
+        limits,
+        ..EvalOptions::default()
+    };
+    let none = Limits::default();
+
+    let few_samples = with(Limits {
+        max_samples: 599,
+        ..none
+    });
+    let error = at("sum(m)", &source, &few_samples).unwrap_err();
+    assert_eq!(error, EvalError::TooManySamples { limit: 599 });
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    // The limit counts over all selections, and equal ones are read once.
+    assert!(
+        at(
+            "m{i=\"1\"} + m{i=\"1\"}",
+            &source,
+            &with(Limits {
+                max_samples: 60,
+                ..none
+            })
+        )
+        .is_ok()
+    );
+    let error = at(
+        "m{i=\"1\"} + on () m{i=\"2\"}",
+        &source,
+        &with(Limits {
+            max_samples: 60,
+            ..none
+        }),
+    );
+    assert_eq!(error.unwrap_err(), EvalError::TooManySamples { limit: 60 });
+
+    let error = at(
+        "m",
+        &source,
+        &with(Limits {
+            max_series: 9,
+            ..none
+        }),
+    )
+    .unwrap_err();
+    assert_eq!(error, EvalError::TooManySeries { limit: 9 });
+
+    let query = parse("m").unwrap();
+    let options = with(Limits {
+        max_steps: 10,
+        ..none
+    });
+    let error = block_on(range(&query, &source, 0, 10_000, 1_000, &options)).unwrap_err();
+    assert_eq!(
+        error,
+        EvalError::TooManySteps {
+            steps: 11,
+            limit: 10
+        }
+    );
+
+    // Columns count as well: 10 series at 100 steps are 1,000 samples.
+    let options = with(Limits {
+        max_samples: 999,
+        ..none
+    });
+    let error = block_on(range(&query, &source, 0, 99_000, 1_000, &options)).unwrap_err();
+    assert_eq!(error, EvalError::TooManySamples { limit: 999 });
+    let constant = parse("sum_over_time(vector(1)[1h:1s])").unwrap();
+    let error = block_on(instant(&constant, &source, 0, &options)).unwrap_err();
+    assert_eq!(error, EvalError::TooManySamples { limit: 999 });
+}
+
+#[test]
+fn a_raised_flag_stops_the_evaluation() {
+    let cancel = CancelFlag::new();
+    cancel.cancel();
+    let options = EvalOptions {
+        cancel,
+        ..EvalOptions::default()
+    };
+    let error = at("m", &ten_series(), &options).unwrap_err();
+    assert_eq!(
+        (error.kind(), error),
+        (ErrorKind::Unavailable, EvalError::Cancelled)
+    );
+}
+
+#[test]
+fn a_range_query_needs_steps_that_go_forward() {
+    let source = MemorySource::new();
+    let options = EvalOptions::default();
+    let query = parse("m").unwrap();
+    for (start, end, step) in [(0, 10, 0), (0, 10, -1), (10, 0, 1)] {
+        let error = block_on(range(&query, &source, start, end, step, &options)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadRequest);
+    }
+    for query in ["m[5m]", "\"text\""] {
+        let query = parse(query).unwrap();
+        let error = block_on(range(&query, &source, 0, 10, 1, &options)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadRequest);
+    }
+}
+
+#[test]
+fn the_deepest_queries_fit_on_a_small_stack() {
+    let n = MAX_DEPTH;
+    let queries = [
+        format!("m{}", " or m".repeat(n - 2)),
+        format!("m{}", " + m".repeat(n - 2)),
+        format!("{}m{}", "(".repeat(n - 2), ")".repeat(n - 2)),
+        format!("{}m{}", "abs(".repeat(n - 2), ")".repeat(n - 2)),
+        format!("{}m{}", "sum(".repeat(n - 2), ")".repeat(n - 2)),
+        format!("{}m{}", "max_over_time(".repeat(60), "[1m:1m])".repeat(60)),
+        format!("{}m", "-".repeat(n - 2)),
+    ];
+    let source = ten_series();
+    // Half of what a tokio worker has.
+    let run = move || {
+        for query in queries {
+            let result = at(&query, &source, &EvalOptions::default());
+            assert!(result.is_ok(), "{}…: {result:?}", &query[..20]);
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(1 << 20);
+    thread.spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn extreme_times_do_not_overflow() {
+    let source = ten_series();
+    for query in [
+        "m",
+        "m[1y]",
+        "m offset 290y",
+        "m offset -290y",
+        "m @ 9e15",
+        "rate(m[1y:1y] offset 290y)",
+    ] {
+        for time in [i64::MIN, i64::MIN + 1, 0, i64::MAX] {
+            let query = parse(query).unwrap();
+            let result = block_on(instant(&query, &source, time, &EvalOptions::default()));
+            assert!(result.is_ok(), "{query} at {time}: {result:?}");
+        }
+    }
+}
+
+#[test]
+fn the_memory_source_answers_look_ups() {
+    let source = ten_series();
+    let selector = parse_selector("m{i=~\"[1-3]\"}").unwrap();
+    let selectors = [selector];
+    let window = Window::ALL;
+    let series = block_on(source.series(&selectors, window, 2)).unwrap();
+    assert_eq!(series.len(), 2);
+    let values = block_on(source.label_values("i", &selectors, window, 2)).unwrap();
+    assert_eq!(
+        (values.names, values.truncated),
+        (vec!["1".to_owned(), "2".to_owned()], true)
+    );
+    let names = block_on(source.label_names(&[], window, 10)).unwrap();
+    assert_eq!(names.names, ["__name__", "i"]);
+    let before = Window::new(i64::MIN, -1);
+    assert!(block_on(source.series(&[], before, 10)).unwrap().is_empty());
+}
+
+fn scalar_of(query: &str, source: &MemorySource) -> f64 {
+    let result = at(query, source, &EvalOptions::default());
+    match result.expect("a value").value {
+        QueryValue::Scalar { value, .. } => value,
+        other => panic!("{other:?}"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn summing_groups_is_summing_all(
+        values in proptest::collection::vec((0..3_u8, -1e6..1e6_f64), 1..20)
+    ) {
+        let mut source = MemorySource::new();
+        for (index, (group, value)) in values.iter().enumerate() {
+            let pairs = [
+                ("__name__", "m".to_owned()),
+                ("g", group.to_string()),
+                ("i", index.to_string()),
+            ];
+            source.insert_float(Labels::new(pairs), 59_000, *value);
+        }
+        let all = scalar_of("scalar(sum(m))", &source);
+        let grouped = scalar_of("scalar(sum(sum by (g) (m)))", &source);
+        prop_assert!((all - grouped).abs() <= 1e-6, "{} {}", all, grouped);
+        let mean = scalar_of("scalar(avg(m)) * scalar(count(m))", &source);
+        prop_assert!((all - mean).abs() <= 1e-6, "{} {}", all, mean);
+    }
+
+    #[test]
+    fn evaluating_anything_gives_a_value_or_an_error(
+        query in proptest::sample::select(vec![
+            "m", "rate(m[10s])", "m[5s:1s]", "sum by (i) (m)", "topk(2, m)", "m > 30",
+            "absent(m)", "quantile(0.5, m)", "m and m", "stddev_over_time(m[20s])",
+            "label_join(m, \"i\", \"\")", "-m", "scalar(m)", "m + on (i) m",
+        ]),
+        time in any::<i64>(),
+    ) {
+        let expr = parse(query).unwrap();
+        let result = block_on(instant(&expr, &ten_series(), time, &EvalOptions::default()));
+        if let Err(error) = result {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}
