@@ -378,29 +378,29 @@ mod tests {
         let routes = "{matchers: ['team=web'], receiver: web, continue: true, routes: [{matchers: ['severity=page']}]}, \
                       {matchers: ['env=prod'], receiver: db, group_by: ['...']}, \
                       {matchers: ['team=web'], receiver: base}";
-        let cases: [(&[(&str, &str)], &[&str]); 3] = [
+        let cases = [
             (
-                &[("alertname", "A"), ("team", "web"), ("severity", "page")],
-                &[
+                vec![("alertname", "A"), ("team", "web"), ("severity", "page")],
+                vec![
                     "base/webhook[0] {}/{team=\"web\"}:{alertname=\"A\"} 1/0",
                     "web/webhook[0] {}/{team=\"web\"}/{severity=\"page\"}:{alertname=\"A\"} 1/0",
                 ],
             ),
             (
-                &[("alertname", "A"), ("env", "prod")],
-                &[
+                vec![("alertname", "A"), ("env", "prod")],
+                vec![
                     "db/webhook[0] {}/{env=\"prod\"}:{alertname=\"A\", env=\"prod\"} 1/0",
                     "db/webhook[1] {}/{env=\"prod\"}:{alertname=\"A\", env=\"prod\"} 1/0",
                 ],
             ),
             (
-                &[("alertname", "A")],
-                &["base/webhook[0] {}:{alertname=\"A\"} 1/0"],
+                vec![("alertname", "A")],
+                vec!["base/webhook[0] {}:{alertname=\"A\"} 1/0"],
             ),
         ];
         for (labels, expected) in cases {
             let mut dispatcher = dispatcher(routes);
-            assert_eq!(tell(&mut dispatcher, &[alert(labels, 0)], 100), expected);
+            assert_eq!(tell(&mut dispatcher, &[alert(&labels, 0)], 100), expected);
         }
     }
 

@@ -343,6 +343,20 @@ fn one_recipients_refusal_neither_delays_nor_repeats_the_others_mail() {
 }
 
 #[test]
+fn mail_is_not_sent_in_the_clear_when_tls_is_required() {
+    let world = World::new(
+        RULES,
+        &ROUTES.replace("smtp_require_tls: false", "smtp_hello: me"),
+    );
+    let running = world.start();
+    world.fail(&["a"]);
+    world.until("an attempt", || !world.attempts().is_empty());
+    running.stop();
+    assert_eq!(world.mail.mails(), []);
+    assert!(matches!(world.attempts()[0], DeliveryOutcome::Retried(_)));
+}
+
+#[test]
 fn an_undelivered_message_gives_way_to_what_is_true_by_then() {
     let world = World::new(RULES, ROUTES);
     for _ in 0..3 {

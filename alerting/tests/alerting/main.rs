@@ -7,6 +7,7 @@ mod engine;
 mod mail_server;
 mod notification_files;
 mod rule_files;
+mod slo_alerts;
 mod slo_files;
 mod state_machine;
 mod templates;
