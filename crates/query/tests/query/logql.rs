@@ -517,6 +517,37 @@ async fn labels_and_streams_are_looked_up() {
     );
 }
 
+#[tokio::test]
+async fn pages_are_read_until_enough_lines_have_passed() {
+    let service = resource(&[("service.name", "api")]);
+    // Two lines a second, so that pages end between lines of one time.
+    let source = Records(
+        (0..2_501)
+            .map(|index| record(index / 2, 9, &format!("{{\"n\":{index}}}"), &service))
+            .collect(),
+    );
+    for (condition, expected) in [("n<2", 2), ("n>=2499", 2), ("n=1250", 1), ("n>=0", 50)] {
+        for direction in [Direction::Backward, Direction::Forward] {
+            let request = RangeRequest {
+                direction,
+                limit: 50,
+                ..seconds(0, 10_000, 1)
+            };
+            let query = format!("{{}} | json | {condition}");
+            let outcome = query_range(&source, &query, request, Limits::default())
+                .await
+                .unwrap();
+            let Answer::Lines(lines) = outcome.answer else {
+                panic!("{query} gave no lines");
+            };
+            let mut texts: Vec<&str> = lines.iter().map(|line| line.line.as_str()).collect();
+            texts.sort_unstable();
+            texts.dedup();
+            assert_eq!(texts.len(), expected, "{query} {direction:?}");
+        }
+    }
+}
+
 #[test]
 fn the_largest_queries_run_on_a_small_stack() {
     let sums = format!("1{}", "+1".repeat(240));
