@@ -17,6 +17,7 @@ mod parser;
 mod printer;
 pub mod series_notation;
 mod source;
+pub mod source_suite;
 mod span;
 mod value;
 

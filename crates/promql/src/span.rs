@@ -1,7 +1,7 @@
 //! Where in a query something was written.
 
 /// Bytes `start..end` of the query text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
     /// The first byte.
     pub start: usize,

@@ -1,6 +1,5 @@
 //! What a query returns: scalars, strings, vectors, matrices, and the remarks made on the way.
 
-use std::fmt;
 use std::sync::Arc;
 
 use model::{Labels, NativeHistogram, SampleValue};
@@ -120,14 +119,14 @@ pub struct Annotation {
     pub severity: Severity,
     /// What was noticed, lowercase, in Prometheus' words.
     pub message: String,
-    /// The expression it is about: its first and last byte offsets.
-    pub at: (usize, usize),
+    /// The expression it is about.
+    pub span: Span,
 }
 
 impl Annotation {
     /// The remark as Prometheus' API prints it: `PromQL warning: … (1:15)`.
     pub fn render(&self, query: &str) -> String {
-        let (line, column) = Span::new(self.at.0, self.at.1).line_column(query);
+        let (line, column) = self.span.line_column(query);
         let kind = match self.severity {
             Severity::Warning => "warning",
             Severity::Info => "info",
@@ -155,7 +154,7 @@ impl Annotations {
         let annotation = Annotation {
             severity,
             message,
-            at: (span.start, span.end),
+            span,
         };
         if !self.0.contains(&annotation) {
             self.0.push(annotation);
@@ -202,28 +201,4 @@ pub struct QueryResult {
     pub samples_read: usize,
     /// Series loaded from the source, counted per selector.
     pub series_read: usize,
-}
-
-impl fmt::Display for QueryValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Scalar { value, .. } => write!(f, "{value}"),
-            Self::String { value, .. } => write!(f, "{value:?}"),
-            Self::Vector(samples) => {
-                for sample in samples {
-                    writeln!(f, "{} => {:?}", sample.labels, sample.value)?;
-                }
-                Ok(())
-            }
-            Self::Matrix(series) => {
-                for one in series {
-                    writeln!(f, "{} =>", one.labels)?;
-                    for (time, value) in one.samples() {
-                        writeln!(f, "  {value:?} @[{time}]")?;
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
 }

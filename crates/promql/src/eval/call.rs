@@ -51,7 +51,7 @@ fn scalar_function(
         "pi" => constant(std::f64::consts::PI),
         "start" => constant(seconds(query.start_ms)),
         "end" => constant(seconds(query.end_ms)),
-        "range" => constant(seconds(query.end_ms - query.start_ms)),
+        "range" => constant(seconds(query.end_ms.saturating_sub(query.start_ms))),
         "step" => constant(seconds(evaluation.written_step_ms)),
         "max_of" | "min_of" => {
             let [a, b] = node.children.as_slice() else {

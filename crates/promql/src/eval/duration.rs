@@ -38,7 +38,9 @@ fn seconds(duration: &DurationExpr, planner: &Planner<'_>) -> Result<f64, EvalEr
     Ok(match &duration.kind {
         DurationKind::Literal(number) => number.value,
         DurationKind::Step => planner.written_step_ms as f64 / 1_000.0,
-        DurationKind::Range => (planner.query.end_ms - planner.query.start_ms) as f64 / 1_000.0,
+        DurationKind::Range => {
+            planner.query.end_ms.saturating_sub(planner.query.start_ms) as f64 / 1_000.0
+        }
         DurationKind::Negated(inner) => -seconds(inner, planner)?,
         DurationKind::Paren(inner) => seconds(inner, planner)?,
         DurationKind::Binary(op, left, right) => {

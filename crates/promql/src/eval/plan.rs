@@ -57,7 +57,8 @@ impl Reading {
     fn over(&self, steps: Steps) -> Window {
         let first = self.window(steps.start_ms);
         let last = self.window(steps.end_ms);
-        Window::new(first.after_ms, last.until_ms)
+        // A subquery may have no step at all: an empty window, not one that ends before it starts.
+        Window::new(first.after_ms, last.until_ms.max(first.after_ms))
     }
 }
 
@@ -113,6 +114,11 @@ impl Planner<'_> {
                     None => self.options.default_step_ms.max(1),
                 };
                 let inner = subquery_steps(reading.over(steps), step_ms);
+                // Even a scalar has a number at each of these.
+                let limit = self.options.limits.max_samples;
+                if inner.count() > limit as u64 {
+                    return Err(EvalError::TooManySamples { limit });
+                }
                 node.reading = Some(reading);
                 node.inner_steps = Some(inner);
                 node.children.push(self.node(&subquery.expr, inner)?);

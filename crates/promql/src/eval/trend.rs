@@ -42,7 +42,8 @@ fn regression(view: &View<'_>, at_ms: i64) -> (f64, f64) {
     let n = view.times.len() as f64;
     let [mut x_sum, mut y_sum, mut xy_sum, mut xx_sum] = [KahanSum::default(); 4];
     for (time, y) in view.times.iter().zip(view.values) {
-        let x = (time - at_ms) as f64 / 1_000.0;
+        // With @, the step may lie anywhere.
+        let x = time.saturating_sub(at_ms) as f64 / 1_000.0;
         x_sum = x_sum.add(x);
         y_sum = y_sum.add(*y);
         xy_sum = xy_sum.add(x * y);

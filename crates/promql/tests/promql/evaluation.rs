@@ -233,12 +233,19 @@ fn extreme_times_do_not_overflow() {
         "m offset -290y",
         "m @ 9e15",
         "rate(m[1y:1y] offset 290y)",
+        "predict_linear(m[1m] @ 59, 1)",
+        "rate(m[500ms])[10ms:1h]",
     ] {
         for time in [i64::MIN, i64::MIN + 1, 0, i64::MAX] {
             let query = parse(query).unwrap();
             let result = block_on(instant(&query, &source, time, &EvalOptions::default()));
             assert!(result.is_ok(), "{query} at {time}: {result:?}");
         }
+        let query = parse("sum_over_time(vector(range() + time())[1m:1m])").unwrap();
+        let options = EvalOptions::default();
+        let whole = range(&query, &source, i64::MIN, i64::MAX, i64::MAX, &options);
+        // Steps of the subquery fill the time between those of the query.
+        assert_eq!(block_on(whole).unwrap_err().kind(), ErrorKind::Limit);
     }
 }
 
@@ -305,4 +312,15 @@ proptest! {
             prop_assert!(!error.to_string().is_empty());
         }
     }
+}
+
+#[test]
+fn the_memory_source_does_what_every_source_must() {
+    block_on(promql::source_suite::check(1_000_000, |samples| async {
+        let mut source = MemorySource::new();
+        for (labels, time, value) in samples {
+            source.insert(labels, time, value);
+        }
+        source
+    }));
 }
