@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeBinaryArray, Int64Array, ListArray, StringArray,
-    StringBuilder, StructArray, new_null_array,
+    StringBuilder, StructArray, TimestampNanosecondArray, new_null_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Field, FieldRef, Fields, Float64Type, Schema, TimestampNanosecondType,
+    DataType, Field, FieldRef, Fields, Float64Type, Int64Type, Schema, TimestampNanosecondType,
 };
 use arrow::record_batch::RecordBatch;
 use model::Value;
@@ -55,7 +55,10 @@ pub(crate) fn physical_columns(name: &str, file: &Schema) -> Vec<usize> {
         schema::SCOPE_ATTRIBUTES => named(&[names::SCOPE_OVERFLOW]),
         schema::SCOPE_NAME => named(&[names::SCOPE_NAME]),
         schema::SCOPE_VERSION => named(&[names::SCOPE_VERSION]),
-        schema::DURATION_NS => named(&[schema::TIMESTAMP, schema::END_TIMESTAMP]),
+        schema::OBSERVED_TIMESTAMP => named(&[schema::TIMESTAMP, names::OBSERVED_DELAY]),
+        schema::END_TIMESTAMP | schema::DURATION_NS => {
+            named(&[schema::TIMESTAMP, schema::DURATION_NS])
+        }
         same => named(&[same]),
     }
 }
@@ -87,6 +90,8 @@ pub(crate) fn logical_column(field: &Field, batch: &RecordBatch) -> Result<Array
         schema::SCOPE_ATTRIBUTES => scope_as_json(batch),
         schema::SCOPE_NAME => column(names::SCOPE_NAME, batch),
         schema::SCOPE_VERSION => column(names::SCOPE_VERSION, batch),
+        schema::OBSERVED_TIMESTAMP => instants_after(names::OBSERVED_DELAY, batch),
+        schema::END_TIMESTAMP => instants_after(schema::DURATION_NS, batch),
         schema::DURATION_NS => durations(batch),
         schema::TRACE_ID | schema::SPAN_ID | schema::PARENT_SPAN_ID => {
             hex_column(&column(name, batch)?, name)
@@ -218,22 +223,36 @@ fn scope_as_json(batch: &RecordBatch) -> Result<ArrayRef, ColumnsError> {
     ))
 }
 
+/// The row's time plus the column `delay`, null where that is null.
+fn instants_after(delay: &str, batch: &RecordBatch) -> Result<ArrayRef, ColumnsError> {
+    let times = column(schema::TIMESTAMP, batch)?;
+    let times = times
+        .as_primitive_opt::<TimestampNanosecondType>()
+        .ok_or_else(|| ColumnsError::new(schema::TIMESTAMP, "is no time"))?;
+    let delays = whole_numbers(delay, batch)?;
+    let instants = times.values().iter().zip(&delays);
+    let instants = instants.map(|(time, delay)| Some(time.wrapping_add(delay?)));
+    let instants = TimestampNanosecondArray::from_iter(instants);
+    Ok(Arc::new(instants.with_timezone("UTC")))
+}
+
 fn durations(batch: &RecordBatch) -> Result<ArrayRef, ColumnsError> {
-    let start = column(schema::TIMESTAMP, batch)?;
-    let end = column(schema::END_TIMESTAMP, batch)?;
-    let (Some(start), Some(end)) = (
-        start.as_primitive_opt::<TimestampNanosecondType>(),
-        end.as_primitive_opt::<TimestampNanosecondType>(),
-    ) else {
-        return Err(ColumnsError::new(
-            schema::DURATION_NS,
-            "times have another type",
-        ));
-    };
-    let pairs = start.values().iter().zip(end.values());
+    let starts = column(schema::TIMESTAMP, batch)?;
+    let ends = instants_after(schema::DURATION_NS, batch)?;
+    // The second has the type by construction, and fails to be made when the first has not.
+    let starts = starts.as_primitive::<TimestampNanosecondType>().values();
+    let ends = ends.as_primitive::<TimestampNanosecondType>().values();
+    let pairs = starts.iter().zip(ends);
     Ok(Arc::new(Int64Array::from_iter_values(
         pairs.map(|(start, end)| end.saturating_sub(*start).max(0)),
     )))
+}
+
+fn whole_numbers(name: &str, batch: &RecordBatch) -> Result<Int64Array, ColumnsError> {
+    column(name, batch)?
+        .as_primitive_opt::<Int64Type>()
+        .cloned()
+        .ok_or_else(|| ColumnsError::new(name, "is no whole number"))
 }
 
 fn hex_column(array: &ArrayRef, name: &str) -> Result<ArrayRef, ColumnsError> {

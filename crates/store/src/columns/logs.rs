@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, FixedSizeBinaryBuilder, Int32Array, StringArray, TimestampNanosecondArray,
-    UInt32Array,
+    ArrayRef, FixedSizeBinaryBuilder, Int32Array, Int64Array, StringArray,
+    TimestampNanosecondArray, UInt32Array,
 };
 use arrow::datatypes::{DataType, Field};
 use model::{Attributes, LogRecord, Resource, Scope, Seq, SpanId, TraceId, Value};
@@ -12,10 +12,10 @@ use query::schema::{self, Table, timestamp_type};
 use query::text::text_of;
 use serde_json::Value as Json;
 
-use super::ColumnsError;
 use super::encode::{Row, SharedParts, non_empty, seq_column};
 use super::read::Columns;
 use super::typed_json::{value_from_json, value_to_json};
+use super::{ColumnsError, names};
 
 const BODY_MEMBER: &str = "body";
 
@@ -53,7 +53,7 @@ impl Row for LogRecord {
     fn own_fields() -> Vec<Field> {
         vec![
             Field::new(schema::TIMESTAMP, timestamp_type(), false),
-            Field::new(schema::OBSERVED_TIMESTAMP, timestamp_type(), true),
+            Field::new(names::OBSERVED_DELAY, DataType::Int64, true),
             Field::new(schema::SEQ, DataType::Int64, false),
             Field::new(schema::SEVERITY_NUMBER, DataType::Int32, false),
             Field::new(schema::SEVERITY_TEXT, DataType::Utf8, true),
@@ -67,14 +67,16 @@ impl Row for LogRecord {
 
     fn own_columns(rows: &[&(Seq, Self)]) -> Vec<ArrayRef> {
         let records = || rows.iter().map(|(_, record)| record);
-        let observed =
-            records().map(|r| (r.observed_timestamp != 0).then_some(r.observed_timestamp));
+        let delay = records().map(|r| {
+            let delay = r.observed_timestamp.wrapping_sub(r.timestamp);
+            (r.observed_timestamp != 0).then_some(delay)
+        });
         let severity_text: StringArray = records().map(|r| non_empty(&r.severity_text)).collect();
         let body: StringArray = records().map(|r| text_of(&r.body)).collect();
         let event_name: StringArray = records().map(|r| non_empty(&r.event_name)).collect();
         vec![
             times(records().map(|r| Some(r.timestamp))),
-            times(observed),
+            Arc::new(Int64Array::from_iter(delay)),
             seq_column(rows),
             Arc::new(Int32Array::from_iter_values(
                 records().map(|r| r.severity_number),
@@ -106,9 +108,11 @@ impl Row for LogRecord {
             (None, Some(text)) => Value::String(text.to_owned()),
             (None, None) => Value::Empty,
         };
+        let timestamp = columns.time(schema::TIMESTAMP, row)?;
+        let delay = columns.optional_i64(names::OBSERVED_DELAY, row)?;
         Ok(Self {
-            timestamp: columns.time(schema::TIMESTAMP, row)?,
-            observed_timestamp: columns.time(schema::OBSERVED_TIMESTAMP, row)?,
+            timestamp,
+            observed_timestamp: delay.map_or(0, |delay| timestamp.wrapping_add(delay)),
             severity_number: columns.i32(schema::SEVERITY_NUMBER, row)?,
             severity_text: columns.string(schema::SEVERITY_TEXT, row)?,
             body,

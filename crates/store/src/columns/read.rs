@@ -65,6 +65,10 @@ impl<'a> Columns<'a> {
         Ok(self.primitive::<Int64Type>(name, row)?.unwrap_or(0))
     }
 
+    pub(super) fn optional_i64(&self, name: &str, row: usize) -> Result<Option<i64>, ColumnsError> {
+        self.primitive::<Int64Type>(name, row)
+    }
+
     pub(super) fn i32(&self, name: &str, row: usize) -> Result<i32, ColumnsError> {
         Ok(self.primitive::<Int32Type>(name, row)?.unwrap_or(0))
     }

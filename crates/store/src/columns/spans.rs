@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray, StructArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, ListArray, StringArray, StructArray, UInt32Array,
+};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use model::{Attributes, Resource, Scope, Seq, Span, SpanEvent, SpanKind, SpanLink, StatusCode};
@@ -57,7 +59,8 @@ impl Row for Span {
     fn own_fields() -> Vec<Field> {
         vec![
             Field::new(schema::TIMESTAMP, timestamp_type(), false),
-            Field::new(schema::END_TIMESTAMP, timestamp_type(), false),
+            // Signed and wrapping, so that every end survives, one before the start too.
+            Field::new(schema::DURATION_NS, DataType::Int64, false),
             Field::new(schema::SEQ, DataType::Int64, false),
             Field::new(schema::TRACE_ID, DataType::FixedSizeBinary(16), false),
             Field::new(schema::SPAN_ID, DataType::FixedSizeBinary(8), false),
@@ -89,7 +92,9 @@ impl Row for Span {
         };
         vec![
             times(spans().map(|s| Some(s.start))),
-            times(spans().map(|s| Some(s.end))),
+            Arc::new(Int64Array::from_iter_values(
+                spans().map(|s| s.end.wrapping_sub(s.start)),
+            )),
             seq_column(rows),
             trace_ids(spans().map(|s| Some(&s.trace_id))),
             span_ids(spans().map(|s| Some(&s.span_id))),
@@ -113,6 +118,7 @@ impl Row for Span {
 
     fn read(columns: &Columns<'_>, row: usize, shared: SharedParts) -> Result<Self, ColumnsError> {
         let missing = |name: &str| ColumnsError::new(name, "is null");
+        let start = columns.time(schema::TIMESTAMP, row)?;
         Ok(Self {
             trace_id: read_trace_id(columns, schema::TRACE_ID, row)?
                 .ok_or_else(|| missing(schema::TRACE_ID))?,
@@ -123,8 +129,8 @@ impl Row for Span {
             flags: columns.u32(schema::FLAGS, row)?,
             name: columns.string(schema::NAME, row)?,
             kind: read_kind(columns, row)?,
-            start: columns.time(schema::TIMESTAMP, row)?,
-            end: columns.time(schema::END_TIMESTAMP, row)?,
+            start,
+            end: start.wrapping_add(columns.i64(schema::DURATION_NS, row)?),
             attributes: shared.attributes,
             dropped_attributes_count: shared.dropped_attributes_count,
             events: read_events(columns.list(schema::EVENTS)?, row)?,

@@ -1,6 +1,6 @@
 //! The terms of a row group's blocks, in memory: a sorted dictionary with one bit for each block.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
@@ -90,13 +90,16 @@ pub struct BlockTerms {
 }
 
 impl BlockTerms {
-    /// The terms of the blocks of a row group, given as physical columns in their final order.
-    pub fn of(batch: &RecordBatch) -> Self {
+    /// The terms of the blocks of a row group, given as physical columns in their final order,
+    /// and the names of the attribute columns whose values hardly repeat, which are not indexed.
+    pub fn of(batch: &RecordBatch) -> (Self, HashSet<String>) {
         let mut builder = TermsBuilder::new();
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
             builder.add_column(field.name(), column);
         }
-        builder.finish(super::blocks_of(batch.num_rows()))
+        let unrepeated = std::mem::take(&mut builder.unrepeated);
+        let blocks = super::blocks_of(batch.num_rows());
+        (builder.finish(blocks), unrepeated)
     }
 
     pub(super) fn from_masks(
@@ -134,6 +137,7 @@ impl BlockTerms {
 pub struct TermsBuilder {
     words: HashMap<String, u32>,
     pairs: HashMap<String, u32>,
+    unrepeated: HashSet<String>,
 }
 
 impl TermsBuilder {
@@ -147,7 +151,10 @@ impl TermsBuilder {
         if let Some(promotion) = promotion_of(name, column.data_type()) {
             // Every type of a key answers for the one logical column.
             let logical = format!("{}{}", promotion.family.prefix(), promotion.key);
-            return self.add_values(&logical, column);
+            if !self.add_values(&logical, column) {
+                self.unrepeated.insert(name.to_owned());
+            }
+            return;
         }
         match name {
             schema::BODY | schema::STATUS_MESSAGE => self.add_words(column),
@@ -157,7 +164,9 @@ impl TermsBuilder {
             | schema::EVENT_NAME
             | schema::NAME
             | schema::KIND
-            | schema::STATUS_CODE => self.add_values(name, column),
+            | schema::STATUS_CODE => {
+                self.add_values(name, column);
+            }
             crate::columns::names::OVERFLOW => self.add_overflow(Family::Attribute, column),
             crate::columns::names::RESOURCE_OVERFLOW => {
                 self.add_overflow(Family::Resource, column);
@@ -176,7 +185,8 @@ impl TermsBuilder {
         }
     }
 
-    fn add_values(&mut self, column: &str, values: &ArrayRef) {
+    /// Adds a column's values; whether they repeat often enough to be indexed.
+    fn add_values(&mut self, column: &str, values: &ArrayRef) -> bool {
         let mut masks: HashMap<String, u32> = HashMap::new();
         let mut too_long = 0_u32;
         let mut present = 0_u32;
@@ -201,12 +211,13 @@ impl TermsBuilder {
         let rows = values.len() - values.null_count();
         if masks.len() > FEW_VALUES && masks.len() * MIN_REPEATS > rows {
             self.mark(column, present);
-            return;
+            return false;
         }
         self.mark(column, too_long);
         for (value, mask) in masks {
             *self.pairs.entry(pair(column, &value)).or_default() |= mask;
         }
+        true
     }
 
     fn mark(&mut self, column: &str, mask: u32) {

@@ -16,6 +16,7 @@ mod condition;
 mod exec;
 mod filter;
 mod histogram;
+mod log_plans;
 mod pieces;
 mod records;
 mod select;
@@ -30,6 +31,7 @@ mod top;
 mod tests;
 
 pub use histogram::log_histogram;
+pub use log_plans::SnapshotLogs;
 pub use records::{find_trace, search_logs};
 pub use session::QueryBounds;
 pub use snapshot::{OpenedSplit, Snapshot, SplitHandle};

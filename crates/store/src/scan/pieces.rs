@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, BooleanBufferBuilder};
+use arrow::array::{AsArray, BooleanArray, BooleanBufferBuilder};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -395,7 +395,7 @@ async fn blocks_of(split: &Split, filter: &Filter) -> Result<BlockSet, StoreErro
             if filter.times.overlaps(file.times(group)?)
                 && file.may_hold_id(group, &column, &id).await?
             {
-                file.blocks(group).for_each(|block| found.insert(block));
+                add_blocks_with(file, group, &column, &id, &mut found).await?;
             }
         }
         ids.insert((column, text), found);
@@ -410,6 +410,34 @@ async fn blocks_of(split: &Split, filter: &Filter) -> Result<BlockSet, StoreErro
             offset: 0,
             message: err.to_string(),
         })
+}
+
+/// Adds the blocks of a row group in which `id` occurs. One column of identifiers is read so that
+/// no other is read for blocks without it.
+async fn add_blocks_with(
+    file: &Arc<ParquetFile>,
+    group: usize,
+    column: &str,
+    id: &[u8],
+    found: &mut BlockSet,
+) -> Result<(), StoreError> {
+    let Ok(index) = file.schema().index_of(column) else {
+        return Ok(());
+    };
+    let mut batches = file.read(group, &[index], None, BLOCK_ROWS)?;
+    let first_block = file.blocks(group).start;
+    let mut row = 0;
+    while let Some(batch) = batches.try_next().await? {
+        if let Some(ids) = batch.column(0).as_fixed_size_binary_opt() {
+            for (offset, candidate) in ids.iter().enumerate() {
+                if candidate == Some(id) {
+                    found.insert(first_block + (row + offset) / BLOCK_ROWS);
+                }
+            }
+        }
+        row += batch.num_rows();
+    }
+    Ok(())
 }
 
 /// The rows of some blocks of a row group.

@@ -1,6 +1,6 @@
 //! Up to 65,536 rows, sorted and encoded as a Parquet file of one row group in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -74,8 +74,8 @@ impl RowGroup {
             (streams[&Arc::as_ptr(row.resource())], row.time(), *seq)
         });
         let batch = encode(&rows, &promotions).map_err(columns_error)?;
-        let terms = BlockTerms::of(&batch);
-        let file = Arc::new(encode_file(&batch)?);
+        let (terms, unrepeated) = BlockTerms::of(&batch);
+        let file = Arc::new(encode_file(&batch, &unrepeated)?);
         Ok(Self {
             table: R::TABLE,
             file,
@@ -151,10 +151,13 @@ fn stream_ranks<R: Row>(rows: &[&(Seq, R)]) -> HashMap<*const Resource, usize> {
         .collect()
 }
 
-fn encode_file(batch: &RecordBatch) -> Result<ParquetFile, StoreError> {
+fn encode_file(
+    batch: &RecordBatch,
+    unrepeated: &HashSet<String>,
+) -> Result<ParquetFile, StoreError> {
     let action = "encode a row group";
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(batch))
+        .with_properties(properties(batch, unrepeated))
         // Parquet's own types say everything; Arrow's schema would only repeat them.
         .with_skip_arrow_metadata(true);
     let mut bytes = Vec::new();
@@ -184,13 +187,20 @@ pub(super) fn base_properties() -> WriterPropertiesBuilder {
         .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
 }
 
-fn properties(batch: &RecordBatch) -> WriterProperties {
-    let mut properties = base_properties();
+fn properties(batch: &RecordBatch, unrepeated: &HashSet<String>) -> WriterProperties {
+    // Only times are looked up page by page; the rest is found by the index.
+    let mut properties = base_properties()
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_column_statistics_enabled(
+            ColumnPath::from(schema::TIMESTAMP),
+            EnabledStatistics::Page,
+        );
     for field in batch.schema_ref().fields() {
-        let path = || ColumnPath::from(field.name().as_str());
+        let name = field.name().as_str();
+        let path = || ColumnPath::from(name);
+        let is_unrepeated = unrepeated.contains(name);
         match field.data_type() {
-            // Times and sequence numbers ascend within a stream.
-            DataType::Timestamp(..) | DataType::Int64 if is_ascending(field.name()) => {
+            DataType::Timestamp(..) | DataType::Int64 if is_gradual(name) || is_unrepeated => {
                 properties = properties
                     .set_column_dictionary_enabled(path(), false)
                     .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
@@ -202,10 +212,14 @@ fn properties(batch: &RecordBatch) -> WriterProperties {
                     .set_column_bloom_filter_fpp(path(), BLOOM_FALSE_POSITIVES)
                     .set_column_bloom_filter_max_ndv(path(), batch.num_rows() as u64);
             }
-            _ if is_long_text(field.name()) => {
+            DataType::Utf8 if is_long_text(name) => {
                 properties = properties
-                    .set_column_dictionary_enabled(path(), field.name() != schema::BODY)
+                    .set_column_dictionary_enabled(path(), name != schema::BODY)
                     .set_column_statistics_enabled(path(), EnabledStatistics::None);
+            }
+            // A dictionary as long as the column would have to be read for every row of it.
+            DataType::Utf8 if is_unrepeated => {
+                properties = properties.set_column_dictionary_enabled(path(), false);
             }
             _ => {}
         }
@@ -213,11 +227,12 @@ fn properties(batch: &RecordBatch) -> WriterProperties {
     properties.build()
 }
 
-fn is_ascending(name: &str) -> bool {
+/// Columns whose neighbouring values are near each other.
+fn is_gradual(name: &str) -> bool {
     [
         schema::TIMESTAMP,
-        schema::OBSERVED_TIMESTAMP,
-        schema::END_TIMESTAMP,
+        names::OBSERVED_DELAY,
+        schema::DURATION_NS,
         schema::SEQ,
     ]
     .contains(&name)

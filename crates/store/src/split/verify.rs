@@ -51,7 +51,7 @@ pub async fn verify(name: &str, source: SplitSource) -> Result<Verified, StoreEr
             .await?
             .terms_of(blocks)
             .map_err(|err| Damage::new(0, err).in_file(name))?;
-        if indexed != BlockTerms::of(&batch) {
+        if indexed != BlockTerms::of(&batch).0 {
             let message = format!("the index of row group {group} is not that of its rows");
             return Err(Damage::new(0, message).in_file(name));
         }
