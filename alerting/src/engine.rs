@@ -307,7 +307,7 @@ impl Engine {
     /// Stops all tasks and waits for them.
     ///
     /// An evaluation under way is cut short, and everything that was decided is already saved; a
-    /// message being delivered is finished, since cutting it off would send it twice.
+    /// message being delivered gets five seconds, since one that is cut off may be sent twice.
     pub async fn shutdown(&self) {
         self.stop.cancel();
         self.tasks.close();

@@ -4,6 +4,9 @@ use model::Labels;
 
 use crate::state_store::{NotifiedAlert, OutboxEntry};
 
+/// The longest subject, in characters.
+const MAX_SUBJECT: usize = 250;
+
 /// An outbox entry seen as a message.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
@@ -61,10 +64,15 @@ impl<'a> Message<'a> {
             .filter(|(label, _)| *label != "alertname")
             .map(|(_, value)| value)
             .collect();
-        if others.is_empty() {
-            return format!("{status} {name}");
-        }
-        format!("{status} {name} ({})", others.join(" "))
+        let line = match others.is_empty() {
+            true => format!("{status} {name}"),
+            false => format!("{status} {name} ({})", others.join(" ")),
+        };
+        // Labels may hold anything; a line break would begin another header.
+        line.chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(MAX_SUBJECT)
+            .collect()
     }
 }
 
@@ -77,4 +85,52 @@ fn common<'a>(sets: impl Iterator<Item = &'a Labels>) -> Labels {
     sets.fold(first.clone(), |shared, set| {
         shared.filter(|name| shared.get(name) == set.get(name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(alerts: &[(&[(&str, &str)], Option<i64>)]) -> OutboxEntry {
+        let alerts = alerts.iter().map(|(labels, resolved_at)| NotifiedAlert {
+            labels: Labels::new(labels.iter().copied()),
+            annotations: Labels::empty(),
+            value: 1.0,
+            active_at: 0,
+            fired_at: 0,
+            resolved_at: *resolved_at,
+            window_ms: 0,
+            query: String::new(),
+        });
+        OutboxEntry {
+            id: "m".to_owned(),
+            integration: "i".to_owned(),
+            group_key: "g".to_owned(),
+            group_labels: Labels::empty(),
+            thread: "t".to_owned(),
+            alerts: alerts.collect(),
+            settled: Vec::new(),
+            created_at: 0,
+            due_at: 0,
+            attempts: 0,
+        }
+    }
+
+    #[test]
+    fn the_subject_says_how_many_fire_and_what_they_share() {
+        let a: &[(&str, &str)] = &[("alertname", "A"), ("env", "prod"), ("i", "1")];
+        let b: &[(&str, &str)] = &[("alertname", "A"), ("env", "prod"), ("i", "2")];
+        let other: &[(&str, &str)] = &[("alertname", "B")];
+        let nasty: &[(&str, &str)] = &[("alertname", "A\r\nBcc: x@y.z")];
+        let cases = [
+            (entry(&[(a, None), (b, None)]), "[FIRING:2] A (prod)"),
+            (entry(&[(a, None), (b, Some(1))]), "[FIRING:1] A (prod)"),
+            (entry(&[(a, Some(1))]), "[RESOLVED] A (prod 1)"),
+            (entry(&[(a, None), (other, None)]), "[FIRING:2] 2 alerts"),
+            (entry(&[(nasty, None)]), "[FIRING:1] A  Bcc: x@y.z"),
+        ];
+        for (entry, expected) in &cases {
+            assert_eq!(Message::new(entry).subject(), *expected);
+        }
+    }
 }

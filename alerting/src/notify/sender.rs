@@ -18,6 +18,9 @@ use super::{email, webhook};
 /// After this long a message that could not be delivered is given up, ms.
 const GIVE_UP_AFTER_MS: i64 = 5 * 24 * 3_600_000;
 
+/// How long a delivery may go on after the engine was told to stop.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What came of one attempt.
 #[derive(Debug, Default)]
 pub(crate) struct Attempt {
@@ -148,13 +151,18 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Delivers messages until `stop`. A delivery under way is finished: cutting it off would
-    /// send it twice.
+    /// Delivers messages until `stop`. A delivery under way gets a moment to finish, since one
+    /// that is cut off may be made twice.
     pub(crate) async fn run(self, stop: CancellationToken) {
         loop {
             let now = self.clock.now();
             match self.mailbox.first_due() {
-                Some(entry) if entry.due_at <= now => self.deliver(entry).await,
+                Some(entry) if entry.due_at <= now => {
+                    tokio::select! {
+                        () = self.deliver(entry) => {}
+                        () = self.out_of_patience(&stop) => return,
+                    }
+                }
                 Some(entry) => {
                     let wait = u64::try_from(entry.due_at - now).unwrap_or(0);
                     tokio::select! {
@@ -174,6 +182,11 @@ impl Sender {
                 return;
             }
         }
+    }
+
+    async fn out_of_patience(&self, stop: &CancellationToken) {
+        stop.cancelled().await;
+        self.clock.sleep(PATIENCE).await;
     }
 
     async fn deliver(&self, mut entry: OutboxEntry) {
