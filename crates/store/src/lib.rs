@@ -26,6 +26,7 @@ pub mod retention;
 pub mod scan;
 pub mod search;
 pub mod split;
+pub mod verify;
 
 mod engine;
 #[cfg(test)]
@@ -40,3 +41,4 @@ pub use search::{
     FoundRecord, HistogramBucket, HistogramPage, HistogramStep, LogHistogram, LogPage, LogSearch,
     Order, SearchStats, SqlLimits, TracePage,
 };
+pub use verify::{Finding, VerifyReport, verify};

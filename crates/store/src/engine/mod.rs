@@ -7,6 +7,8 @@
 
 mod background;
 mod choose;
+#[cfg(test)]
+mod crash_tests;
 mod decode;
 mod ingest;
 mod log_cut;
@@ -94,9 +96,9 @@ struct Inner {
 }
 
 /// What a store is built on; tests put a simulated disk and a failing catalog here.
-pub(crate) struct Foundation {
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) catalog: fn(SqlCatalog, &Arc<dyn Disk>) -> Arc<dyn Catalog>,
+struct Foundation {
+    disk: Arc<dyn Disk>,
+    catalog: Box<dyn FnOnce(SqlCatalog) -> Arc<dyn Catalog> + Send>,
 }
 
 impl Store {
@@ -109,7 +111,7 @@ impl Store {
     pub async fn open(config: StoreConfig) -> Result<Self, StoreError> {
         let foundation = Foundation {
             disk: Arc::new(LocalDisk),
-            catalog: |catalog, _| Arc::new(catalog),
+            catalog: Box::new(|catalog| Arc::new(catalog)),
         };
         let store = Self::open_on(foundation, config).await?;
         store.start();
@@ -117,13 +119,9 @@ impl Store {
     }
 
     /// Opens the store without anything in the background, replay included.
-    pub(crate) async fn open_on(
-        foundation: Foundation,
-        config: StoreConfig,
-    ) -> Result<Self, StoreError> {
-        let disk = foundation.disk;
+    async fn open_on(foundation: Foundation, config: StoreConfig) -> Result<Self, StoreError> {
         let directory = blocking("open the data directory", {
-            let (disk, path) = (Arc::clone(&disk), config.data_dir.clone());
+            let (disk, path) = (Arc::clone(&foundation.disk), config.data_dir.clone());
             move || DataDirectory::open(&disk, &path)
         })
         .await?;
@@ -131,8 +129,43 @@ impl Store {
             Some(url) => Database::open_postgres(url).await?,
             None => Database::open_sqlite(&config.data_dir.join(layout::DATABASE)).await?,
         };
+        let opened = Inner::open(foundation, config, directory, database.clone()).await;
+        match opened {
+            Ok(inner) => Ok(Self {
+                inner: Arc::new(inner),
+            }),
+            Err(error) => {
+                database.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether requests and queries are served.
+    pub fn ready(&self) -> Readiness {
+        self.inner.readiness().clone()
+    }
+
+    /// The settings it was opened with.
+    pub fn config(&self) -> &StoreConfig {
+        &self.inner.config
+    }
+
+    /// The database for small state: alert states, silences, saved views.
+    pub fn database(&self) -> &Database {
+        &self.inner.database
+    }
+}
+
+impl Inner {
+    async fn open(
+        foundation: Foundation,
+        config: StoreConfig,
+        directory: DataDirectory,
+        database: Database,
+    ) -> Result<Self, StoreError> {
         let catalog = SqlCatalog::open(database.clone()).await?;
-        let catalog = (foundation.catalog)(catalog, &disk);
+        let catalog = (foundation.catalog)(catalog);
         log_cut::prepare(&database).await?;
         let cut = log_cut::read(&database).await?;
         let checkpoints = catalog.checkpoints().await?;
@@ -140,7 +173,7 @@ impl Store {
         let continue_after = covered.max().unwrap_or(0).max(cut);
 
         let (log, objects) = blocking("open the ingest log", {
-            let (disk, config) = (Arc::clone(&disk), config.clone());
+            let (disk, config) = (foundation.disk, config.clone());
             move || open_files(&disk, &config, continue_after)
         })
         .await?;
@@ -150,7 +183,7 @@ impl Store {
         let settings = HeadSettings {
             row_group_rows: config.head.row_group_rows,
         };
-        let inner = Inner {
+        let inner = Self {
             directory: Mutex::new(Some(directory)),
             database,
             catalog,
@@ -175,28 +208,9 @@ impl Store {
             config,
         };
         inner.sequencer.skip_to(cut);
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(inner)
     }
 
-    /// Whether requests and queries are served.
-    pub fn ready(&self) -> Readiness {
-        self.inner.readiness().clone()
-    }
-
-    /// The settings it was opened with.
-    pub fn config(&self) -> &StoreConfig {
-        &self.inner.config
-    }
-
-    /// The database for small state: alert states, silences, saved views.
-    pub fn database(&self) -> &Database {
-        &self.inner.database
-    }
-}
-
-impl Inner {
     fn readiness(&self) -> MutexGuard<'_, Readiness> {
         self.readiness
             .lock()
@@ -246,12 +260,12 @@ fn check_log_is_whole(log: &SegmentLog, cut: u64, directory: &Path) -> Result<()
     Ok(())
 }
 
-/// Where the object of a split lies: `<tenant>/<signal>/<from>-<to>.parquet`.
+/// Where the object of a split lies: `<tenant>/<signal>/<from>-<to>-<when>.parquet`.
 ///
-/// Positions are never used twice, so neither is a key; only the same positions, sealed again
-/// after a crash, replace an object, and only one that was never published.
-fn object_key(tenant: &TenantId, signal: Signal, (from, to): (u64, u64)) -> String {
-    format!("{tenant}/{signal}/{from:013x}-{to:013x}.parquet")
+/// The time makes every attempt a key of its own: an attempt whose publication is in doubt is
+/// never overwritten by the next.
+fn object_key(tenant: &TenantId, signal: Signal, (from, to): (u64, u64), at: i64) -> String {
+    format!("{tenant}/{signal}/{from:013x}-{to:013x}-{at:016x}.parquet")
 }
 
 /// The system's clock, Unix ns. Only the engine's own work and relative times of queries read it.

@@ -5,6 +5,7 @@
 //! begins; the other order could miss it in both.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -151,7 +152,17 @@ impl Inner {
     /// A split's whole content, mapped.
     pub(super) async fn read_object(&self, key: &str) -> Result<bytes::Bytes, StoreError> {
         let (objects, path) = (self.objects.clone(), Path::from(key));
-        blocking("read a split", move || objects.read(&path)).await
+        match blocking("read a split", move || objects.read(&path)).await {
+            // The catalog names it, so this is damage like any other.
+            Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Err(StoreError::Damaged {
+                    file: key.to_owned(),
+                    offset: 0,
+                    message: "the file is missing".to_owned(),
+                })
+            }
+            read => read,
+        }
     }
 }
 

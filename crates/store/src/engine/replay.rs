@@ -9,7 +9,7 @@ use super::decode::decode_again;
 use super::{Inner, blocking};
 use crate::error::StoreError;
 use crate::ingest::Readiness;
-use crate::log::{Entry, LogError};
+use crate::log::Entry;
 use crate::retention;
 
 /// Bodies that are read from the log at once, bytes.
@@ -69,10 +69,11 @@ impl Inner {
         if position > heads.applied(signal) {
             let received_at = entry.received_at;
             let batch = blocking("replay", move || {
-                decode_again(&entry).map_err(|error| {
-                    StoreError::Log(LogError::Unavailable(format!(
+                decode_again(&entry).map_err(|error| StoreError::Encoding {
+                    action: "replay the ingest log",
+                    message: format!(
                         "the record at position {position} cannot be decoded any more: {error}"
-                    )))
+                    ),
                 })
             })
             .await?;

@@ -176,10 +176,11 @@ impl Inner {
 
     async fn seal_one(&self, head: &HeadRef, frozen: Arc<dyn Frozen>) -> Result<(), StoreError> {
         let (from, to) = frozen.covers();
+        let at = now();
         let split = if frozen.rows() == 0 {
             None
         } else {
-            let key = object_key(head.tenant(), head.signal(), (from, to));
+            let key = object_key(head.tenant(), head.signal(), (from, to), at);
             Some(self.write_split(&key, Arc::clone(&frozen)).await?)
         };
         let published = Publication {
@@ -189,9 +190,14 @@ impl Inner {
             to_position: to,
             accumulators: frozen.accumulators(),
             split,
-            at: now(),
+            at,
         };
-        self.catalog.publish(published).await?;
+        match self.catalog.publish(published).await {
+            Ok(()) => {}
+            // The attempt before was committed although it reported a failure.
+            Err(StoreError::StaleCheckpoint { found, .. }) if found == to => {}
+            Err(error) => return Err(error),
+        }
         head.published(to);
         drop(frozen);
         if let Err(error) = self.cut_log().await {

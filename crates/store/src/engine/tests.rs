@@ -1,13 +1,16 @@
 //! The store end to end: what was acknowledged is found, whatever happens in between.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use model::{Encoding, Signal, TenantId, TimeRange};
+use promql::SeriesSource;
 use serde_json::json;
 
 use super::*;
+use crate::disk::simulated::{Faults, SimulatedDisk};
 use crate::error::IngestError;
 use crate::ingest::{IngestOutcome, IngestRequest};
 use crate::search::{LogPage, LogSearch, Order};
@@ -109,5 +112,340 @@ async fn records_are_found_from_the_acknowledgement_on_and_once() {
     assert!(matches!(closed, IngestError::Unavailable(_)), "{closed}");
     let store = open(directory.path()).await;
     assert_eq!(found(&store).await, ["a", "b", "c"]);
+    store.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_signal_survives_sealing_and_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let nano = NOW.to_string();
+    let trace = "0102030405060708090a0b0c0d0e0f10";
+    let spans = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [{
+        "traceId": trace, "spanId": "0102030405060708", "name": "get",
+        "startTimeUnixNano": nano, "endTimeUnixNano": nano,
+    }] }] }] });
+    let sum = |value: i64| {
+        json!({ "resourceMetrics": [{ "scopeMetrics": [{ "metrics": [{
+            "name": "requests", "sum": { "aggregationTemporality": 1, "isMonotonic": true,
+            "dataPoints": [{ "timeUnixNano": (NOW + value).to_string(), "asInt": "1" }] },
+        }] }] }] })
+    };
+    let request = |signal, body: &serde_json::Value| IngestRequest {
+        signal,
+        body: Bytes::from(body.to_string()),
+        ..logs(&[])
+    };
+    store.ingest(request(Signal::Spans, &spans)).await.unwrap();
+    // Deltas add up across sealing and restarts.
+    let second = model::time::NANOS_PER_SECOND;
+    for n in 0..6 {
+        store
+            .ingest(request(Signal::Metrics, &sum(n * second)))
+            .await
+            .unwrap();
+        if n == 1 {
+            store.flush().await.unwrap();
+        }
+    }
+    store.shutdown().await.unwrap();
+    let store = open(directory.path()).await;
+    for n in 6..8 {
+        store
+            .ingest(request(Signal::Metrics, &sum(n * second)))
+            .await
+            .unwrap();
+    }
+
+    let page = store
+        .trace(&tenant(), trace.parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(page.spans.len(), 1);
+    let limits = promql::SelectLimits {
+        max_samples: 1000,
+        max_series: 10,
+    };
+    let name = model::Matcher::new("__name__", model::MatchOp::Equal, "requests_total");
+    let series = store
+        .series(&tenant())
+        .select(&[name], promql::Window::ALL, limits)
+        .await
+        .unwrap();
+    let floats: Vec<f64> = series[0].floats.values.clone();
+    assert_eq!(floats, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    let families = store.metric_metadata(&tenant()).await.unwrap();
+    assert_eq!(families.len(), 1);
+    store.shutdown().await.unwrap();
+    let report = crate::verify(&config(directory.path())).await.unwrap();
+    assert!(report.is_sound(), "{:?}", report.findings);
+    assert_eq!((report.splits, report.leftovers.len()), (4, 0));
+}
+
+#[tokio::test]
+async fn items_outside_of_the_window_are_refused_now_and_at_replay() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = config(directory.path());
+    let store = open(directory.path()).await;
+    let old = NOW - 40 * 24 * 3600 * model::time::NANOS_PER_SECOND;
+    let body = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [
+        { "timeUnixNano": NOW.to_string(), "body": { "stringValue": "kept" } },
+        { "timeUnixNano": old.to_string(), "body": { "stringValue": "too old" } },
+    ] }] }] });
+    let request = IngestRequest {
+        body: Bytes::from(body.to_string()),
+        ..logs(&[])
+    };
+    let outcome = store.ingest(request).await.unwrap();
+    assert_eq!((outcome.accepted, outcome.rejected), (1, 1));
+    assert_eq!(outcome.reasons[0].reason, wire::RejectReason::TooOld);
+    *store.inner.readiness() = Readiness::Failed("killed".to_owned());
+    store.shutdown().await.unwrap();
+
+    // With another retention the decision would be another one.
+    settings.retention.logs *= 10;
+    let store = Store::open(settings).await.unwrap();
+    ready(&store).await;
+    assert_eq!(found(&store).await, ["kept"]);
+    store.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn queries_see_every_record_once_while_splits_are_published() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let writer = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for n in 0..60 {
+                store.ingest(logs(&[&format!("{n:03}")])).await.unwrap();
+                if n % 3 == 0 {
+                    store.flush().await.unwrap();
+                }
+            }
+        }
+    });
+    let mut last = 0;
+    while last < 60 {
+        let bodies = found(&store).await;
+        let expected: Vec<String> = (0..bodies.len()).map(|n| format!("{n:03}")).collect();
+        assert_eq!(bodies, expected, "a gap, or one twice");
+        assert!(bodies.len() >= last, "{} after {last}", bodies.len());
+        last = bodies.len();
+    }
+    writer.await.unwrap();
+    store.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn full_memory_refuses_until_heads_are_sealed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = config(directory.path());
+    settings.memory_bytes = 300_000;
+    let store = Store::open(settings).await.unwrap();
+    ready(&store).await;
+    let body = "x".repeat(20_000);
+    let mut refused = 0;
+    let mut kept = 0;
+    while kept < 100 {
+        match store.ingest(logs(&[&body])).await {
+            Ok(_) => kept += 1,
+            Err(IngestError::Full { .. }) => {
+                refused += 1;
+                tokio::task::yield_now().await;
+            }
+            Err(other) => panic!("{other}"),
+        }
+        assert!(store.inner.memory.heads() < 400_000);
+    }
+    assert_eq!(found(&store).await.len(), 100, "{refused} were refused");
+    store.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_read_only_split_directory_is_reported_and_heads_answer_until_it_recovers() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = SimulatedDisk::new();
+    let open_on = || async {
+        let foundation = Foundation {
+            disk: Arc::new(disk.clone()),
+            catalog: Box::new(|catalog| Arc::new(catalog)),
+        };
+        let store = Store::open_on(foundation, config(directory.path()))
+            .await
+            .unwrap();
+        store.start();
+        ready(&store).await;
+        store
+    };
+    let store = open_on().await;
+    store.ingest(logs(&["a"])).await.unwrap();
+    store.flush().await.unwrap();
+    let read_only = |path: &str| Faults {
+        read_only: Some(directory.path().join(path)),
+        ..Faults::default()
+    };
+    disk.set_faults(read_only(layout::OBJECTS));
+    store.ingest(logs(&["b"])).await.unwrap();
+    let error = store.flush().await.unwrap_err().to_string();
+    assert!(error.contains("read-only"), "{error}");
+    let report = store.shutdown().await.unwrap();
+    assert_eq!(report.rows_left_in_log, 1, "{report:?}");
+
+    // Replay with everything below read-only, and the heads answer.
+    let store = open_on().await;
+    assert_eq!(found(&store).await, ["a", "b"]);
+    store.ingest(logs(&["c"])).await.unwrap();
+    assert!(store.flush().await.is_err());
+    assert_eq!(found(&store).await, ["a", "b", "c"]);
+    disk.set_faults(Faults::default());
+    store.flush().await.unwrap();
+    assert_eq!(found(&store).await, ["a", "b", "c"]);
+    assert_eq!(store.shutdown().await.unwrap().rows_left_in_log, 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_answers_unavailable_and_recovers_by_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = SimulatedDisk::new();
+    let foundation = Foundation {
+        disk: Arc::new(disk.clone()),
+        catalog: Box::new(|catalog| Arc::new(catalog)),
+    };
+    let store = Store::open_on(foundation, config(directory.path()))
+        .await
+        .unwrap();
+    store.start();
+    ready(&store).await;
+    store.ingest(logs(&["a"])).await.unwrap();
+    disk.set_faults(Faults {
+        capacity: Some(0),
+        ..Faults::default()
+    });
+    let full = store.ingest(logs(&["b"])).await.unwrap_err();
+    assert!(matches!(full, IngestError::Unavailable(_)), "{full}");
+    assert_eq!(found(&store).await, ["a"]);
+    disk.set_faults(Faults::default());
+    store.ingest(logs(&["c"])).await.unwrap();
+    assert_eq!(found(&store).await, ["a", "c"]);
+    store.shutdown().await.unwrap();
+}
+
+/// A directory with two splits and an unsealed record, closed; the paths of the splits.
+async fn closed_directory(directory: &Path) -> Vec<PathBuf> {
+    let store = open(directory).await;
+    for body in ["a", "b"] {
+        store.ingest(logs(&[body])).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    store.ingest(logs(&["c"])).await.unwrap();
+    *store.inner.readiness() = Readiness::Failed("killed".to_owned());
+    store.shutdown().await.unwrap();
+    let splits = directory.join(layout::OBJECTS).join("default/logs");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(splits)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[tokio::test]
+async fn a_damaged_or_missing_split_makes_the_answer_partial_and_is_found_by_verify() {
+    let directory = tempfile::tempdir().unwrap();
+    let splits = closed_directory(directory.path()).await;
+    let sound = std::fs::read(&splits[0]).unwrap();
+    // The first page, the index or what lies before the footer, the footer's end; and no file.
+    for at in [Some(10), Some(sound.len() / 2), Some(sound.len() - 6), None] {
+        match at {
+            Some(at) => {
+                let mut bytes = sound.clone();
+                bytes[at] ^= 0x40;
+                std::fs::write(&splits[0], bytes).unwrap();
+            }
+            None => std::fs::remove_file(&splits[0]).unwrap(),
+        }
+        let store = open(directory.path()).await;
+        let page = store.search_logs(&tenant(), everything()).await.unwrap();
+        assert!(
+            page.partial || bodies(&page) == ["a", "b", "c"],
+            "{at:?}: {:?} without a word",
+            bodies(&page)
+        );
+        if page.partial {
+            assert_eq!(bodies(&page), ["b", "c"], "{at:?}");
+            let name = splits[0].file_name().unwrap().to_str().unwrap();
+            assert!(page.warnings[0].contains(name), "{:?}", page.warnings);
+        }
+        *store.inner.readiness() = Readiness::Failed("killed".to_owned());
+        store.shutdown().await.unwrap();
+        let report = crate::verify(&config(directory.path())).await.unwrap();
+        assert_eq!(report.findings.len(), 1, "{at:?}: {:?}", report.findings);
+        std::fs::write(&splits[0], &sound).unwrap();
+    }
+    let report = crate::verify(&config(directory.path())).await.unwrap();
+    assert!(report.is_sound(), "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn damage_in_the_log_that_is_still_needed_keeps_the_store_from_becoming_ready() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    for body in ["a", "b", "c"] {
+        store.ingest(logs(&[body])).await.unwrap();
+    }
+    *store.inner.readiness() = Readiness::Failed("killed".to_owned());
+    store.shutdown().await.unwrap();
+    let log = directory.path().join(layout::LOG);
+    let segment = std::fs::read_dir(&log).unwrap().next().unwrap().unwrap();
+    let mut bytes = std::fs::read(segment.path()).unwrap();
+    bytes[120] ^= 1;
+    std::fs::write(segment.path(), bytes).unwrap();
+    let report = crate::verify(&config(directory.path())).await.unwrap();
+    assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+    let error = Store::open(config(directory.path())).await.err().unwrap();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn segments_that_are_missing_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = config(directory.path());
+    settings.log.segment_bytes = 1;
+    let store = Store::open(settings.clone()).await.unwrap();
+    ready(&store).await;
+    for body in ["a", "b", "c"] {
+        store.ingest(logs(&[body])).await.unwrap();
+    }
+    *store.inner.readiness() = Readiness::Failed("killed".to_owned());
+    store.shutdown().await.unwrap();
+    let first = directory
+        .path()
+        .join(layout::LOG)
+        .join(format!("{:020}.log", 1));
+    std::fs::remove_file(first).unwrap();
+    let error = Store::open(settings).await.err().unwrap().to_string();
+    assert!(error.contains("positions 1 to 1 are missing"), "{error}");
+}
+
+#[tokio::test]
+async fn old_splits_are_hidden_first_and_removed_after_the_grace() {
+    let directory = tempfile::tempdir().unwrap();
+    let splits = closed_directory(directory.path()).await;
+    let store = open(directory.path()).await;
+    let second = model::time::NANOS_PER_SECOND;
+    let day = 24 * 3600 * second;
+    store.inner.delete_old(NOW + 29 * day).await.unwrap();
+    assert_eq!(found(&store).await, ["a", "b", "c"]);
+    let expired = NOW + 31 * day;
+    store.inner.delete_old(expired).await.unwrap();
+    assert_eq!(found(&store).await, ["c"]);
+    assert!(splits[0].exists());
+    store
+        .inner
+        .delete_old(expired + 601 * second)
+        .await
+        .unwrap();
+    assert!(!splits[0].exists() && !splits[1].exists());
     store.shutdown().await.unwrap();
 }

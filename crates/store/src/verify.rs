@@ -1,0 +1,205 @@
+//! The complete check of a data directory: every record of the log, every split, and whether the
+//! catalog and the files agree. It changes nothing and goes on after what it finds.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::object_store::path::Path as Key;
+use model::{Signal, TenantId};
+
+use crate::catalog::{Catalog, Checkpoint, SplitEntry, SqlCatalog};
+use crate::config::StoreConfig;
+use crate::database::Database;
+use crate::disk::{Disk, LocalDisk};
+use crate::engine::layout;
+use crate::error::StoreError;
+use crate::lock::DataDirectory;
+use crate::log;
+use crate::metrics::MetricSplit;
+use crate::objects::LocalObjects;
+use crate::split::{self, SplitSource};
+
+/// What a check looked at and found.
+#[derive(Debug, Default)]
+pub struct VerifyReport {
+    /// Segments of the ingest log that were read.
+    pub segments: u64,
+    /// Log records in them.
+    pub log_records: u64,
+    /// Splits that were read.
+    pub splits: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Everything that is wrong; empty when the directory is sound.
+    pub findings: Vec<Finding>,
+    /// Files that belong to nothing and are removed at the next start; not an error.
+    pub leftovers: Vec<PathBuf>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The file, object or catalog entry.
+    pub place: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Checks a data directory that no server is using.
+///
+/// # Errors
+///
+/// The directory does not exist, is in use or of a later format, or its database cannot be read.
+/// Everything else is a finding.
+pub async fn verify(config: &StoreConfig) -> Result<VerifyReport, StoreError> {
+    let root = &config.data_dir;
+    let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
+    disk.entry(root).map_err(|source| StoreError::Io {
+        action: "open data directory",
+        path: root.clone(),
+        source,
+    })?;
+    let _directory = DataDirectory::open(&disk, root)?;
+    let database = match &config.database_url {
+        Some(url) => Database::open_postgres(url).await?,
+        None => Database::open_sqlite(&root.join(layout::DATABASE)).await?,
+    };
+    let mut report = VerifyReport::default();
+    let checked = check_all(&disk, root, &database, &mut report).await;
+    database.close().await;
+    checked.map(|()| report)
+}
+
+async fn check_all(
+    disk: &Arc<dyn Disk>,
+    root: &Path,
+    database: &Database,
+    report: &mut VerifyReport,
+) -> Result<(), StoreError> {
+    let catalog = SqlCatalog::open(database.clone()).await?;
+    check_log(disk.as_ref(), &root.join(layout::LOG), report);
+    let splits = catalog.splits().await?;
+    check_positions(&splits, &catalog.checkpoints().await?, report);
+    let objects = LocalObjects::open(
+        Arc::clone(disk),
+        root.join(layout::OBJECTS),
+        root.join(layout::UNFINISHED),
+    )
+    .map_err(|source| StoreError::Io {
+        action: "open splits in",
+        path: root.to_owned(),
+        source,
+    })?;
+    for split in &splits {
+        match check_split(&objects, split).await {
+            Ok(rows) => report.rows += rows,
+            Err(error) => report.add(&split.object_key, &error),
+        }
+        report.splits += 1;
+    }
+    let known: HashSet<String> = catalog.object_keys().await?.into_iter().collect();
+    match objects.keys() {
+        Ok(keys) => {
+            let unknown = keys.iter().filter(|key| !known.contains(key.as_ref()));
+            report
+                .leftovers
+                .extend(unknown.map(|key| root.join(layout::OBJECTS).join(key.as_ref())));
+        }
+        Err(error) => report.add(layout::OBJECTS, &error),
+    }
+    Ok(())
+}
+
+impl VerifyReport {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    fn add(&mut self, place: impl ToString, problem: &dyn std::fmt::Display) {
+        self.findings.push(Finding {
+            place: place.to_string(),
+            problem: problem.to_string(),
+        });
+    }
+}
+
+fn check_log(disk: &dyn Disk, directory: &Path, report: &mut VerifyReport) {
+    if disk.entry(directory).is_err() {
+        report.add(directory.display(), &"the ingest log is missing");
+        return;
+    }
+    match log::verify(disk, directory) {
+        Ok(segments) => {
+            for segment in segments {
+                report.segments += 1;
+                match segment.result {
+                    Ok(records) => report.log_records += records,
+                    Err(error) => report.add(segment.path.display(), &error),
+                }
+            }
+        }
+        Err(error) => report.add(directory.display(), &error),
+    }
+}
+
+/// Positions of one tenant and signal overlap nowhere and end at the checkpoint at the latest.
+fn check_positions(splits: &[SplitEntry], checkpoints: &[Checkpoint], report: &mut VerifyReport) {
+    let checkpoints: BTreeMap<(&TenantId, Signal), u64> = checkpoints
+        .iter()
+        .map(|checkpoint| ((&checkpoint.tenant, checkpoint.signal), checkpoint.position))
+        .collect();
+    for split in splits {
+        let key = (&split.tenant, split.signal);
+        let checkpoint = checkpoints.get(&key).copied().unwrap_or(0);
+        if split.to_position > checkpoint {
+            let problem = format!(
+                "it covers positions up to {}, its checkpoint stands at {checkpoint}",
+                split.to_position
+            );
+            report.add(format!("catalog entry of split {}", split.id), &problem);
+        }
+    }
+    for pair in splits.windows(2) {
+        let [earlier, later] = pair else { continue };
+        let same = earlier.tenant == later.tenant && earlier.signal == later.signal;
+        if same && later.from_position < earlier.to_position {
+            let problem = format!(
+                "it begins after position {}, but split {} covers up to {}",
+                later.from_position, earlier.id, earlier.to_position
+            );
+            report.add(format!("catalog entry of split {}", later.id), &problem);
+        }
+    }
+}
+
+/// Reads a split completely; how many rows it has.
+async fn check_split(objects: &LocalObjects, entry: &SplitEntry) -> Result<u64, StoreError> {
+    let key = &entry.object_key;
+    let damaged = |message: String| StoreError::Damaged {
+        file: key.clone(),
+        offset: 0,
+        message,
+    };
+    let bytes = objects.read(&Key::from(key.as_str()))?;
+    if bytes.len() as u64 != entry.size_bytes {
+        return Err(damaged(format!(
+            "it has {} bytes, the catalog says {}",
+            bytes.len(),
+            entry.size_bytes
+        )));
+    }
+    if entry.signal == Signal::Metrics {
+        MetricSplit::open(key, bytes, &entry.summary)?.verify()?;
+        return Ok(entry.summary.rows);
+    }
+    let verified = split::verify(key, SplitSource::Memory(bytes)).await?;
+    if verified.rows != entry.summary.rows {
+        return Err(damaged(format!(
+            "it has {} rows, the catalog says {}",
+            verified.rows, entry.summary.rows
+        )));
+    }
+    Ok(verified.rows)
+}
