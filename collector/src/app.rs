@@ -6,9 +6,10 @@ use alerting::Engine;
 use axum::http::HeaderMap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use model::tenant::InvalidTenant;
-use model::{MetricMetadata, TenantId};
+use model::{TenantId, TimeRange};
 use promql::SeriesSource;
-use store::Store;
+use store::scan::{QueryBounds, SnapshotLogs};
+use store::{QueryError, Store};
 
 use crate::config::Limits;
 use crate::query_cost::QueryGate;
@@ -53,9 +54,22 @@ impl AppState {
         }
     }
 
-    /// What is known of the tenant's metric families.
-    pub(crate) fn metadata(&self, _tenant: &TenantId) -> Vec<MetricMetadata> {
-        Vec::new()
+    /// The tenant's log records in `range`, for one LogQL query.
+    ///
+    /// # Errors
+    ///
+    /// The store is not ready, or its catalog failed.
+    pub(crate) async fn logs(
+        &self,
+        tenant: &TenantId,
+        range: TimeRange,
+    ) -> Result<SnapshotLogs, QueryError> {
+        let snapshot = self.store.logs(tenant, range).await?;
+        let bounds = QueryBounds {
+            timeout: self.limits.query_timeout,
+            memory_bytes: self.limits.query_memory,
+        };
+        Ok(SnapshotLogs::new(Arc::new(snapshot), bounds))
     }
 }
 
@@ -63,8 +77,8 @@ impl AppState {
 pub(crate) type App = Arc<AppState>;
 
 /// The tenant's series in `store`.
-pub(crate) fn series(_store: &Store, _tenant: &TenantId) -> Arc<dyn SeriesSource> {
-    Arc::new(promql::memory::MemorySource::default())
+pub(crate) fn series(store: &Store, tenant: &TenantId) -> Arc<dyn SeriesSource> {
+    Arc::new(store.series(tenant))
 }
 
 /// The tenant that a request names, or the default one.

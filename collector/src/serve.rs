@@ -1,7 +1,7 @@
 //! The server's life: start, run, and a stop that mirrors the start.
 
 use std::future::Future;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::query_cost::QueryGate;
 use crate::receivers::{BodyBudget, otlp_grpc};
-use crate::rules::{StoreDataSource, StoreSampleSink};
+use crate::rules::{DatabaseStateStore, StoreDataSource, StoreSampleSink};
 use crate::{http, self_metrics};
 
 /// Exit code for a configuration that cannot be used (sysexits' EX_CONFIG).
@@ -73,7 +73,7 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> anyhow::Result<Exit
     let store = Store::open(config.store.clone())
         .await
         .context("open the data directory")?;
-    let engine = start_rules(&config, &ports, &store)?;
+    let engine = start_rules(&config, &ports, &store).await?;
     let app: App = Arc::new(AppState {
         store: store.clone(),
         engine: engine.clone(),
@@ -118,6 +118,7 @@ fn start_logging(filter: &str) -> anyhow::Result<()> {
         .with_env_filter(filter)
         // Standard output carries only the line of addresses.
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init()
         .map_err(|err| anyhow::anyhow!("start logging: {err}"))
 }
@@ -189,7 +190,7 @@ fn alerting_config(config: &Config, external_url: String) -> AlertingConfig {
 }
 
 /// Starts the rules, which wait until the store answers over everything it holds.
-fn start_rules(config: &Config, ports: &Ports, store: &Store) -> anyhow::Result<Engine> {
+async fn start_rules(config: &Config, ports: &Ports, store: &Store) -> anyhow::Result<Engine> {
     let external_url = match &config.external_url {
         Some(url) => url.clone(),
         None => format!("http://{}", ports.addresses()?.http),
@@ -197,7 +198,9 @@ fn start_rules(config: &Config, ports: &Ports, store: &Store) -> anyhow::Result<
     let configuration =
         Configuration::load(&alerting_config(config, external_url)).context("load rules")?;
     let tenant = TenantId::default_tenant();
-    let state = alerting::memory::MemoryStateStore::default();
+    let state = DatabaseStateStore::open(store.database().clone(), tenant.clone())
+        .await
+        .context("open the alert states")?;
     let seams = Seams {
         data: Arc::new(StoreDataSource {
             store: store.clone(),

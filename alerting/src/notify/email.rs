@@ -163,6 +163,14 @@ fn readable(value: f64) -> String {
     trimmed.to_owned()
 }
 
+/// The annotations people read; the query of the link is for the link.
+fn shown_annotations(alert: &NotifiedAlert) -> impl Iterator<Item = (&str, &str)> {
+    alert
+        .annotations
+        .iter()
+        .filter(|(name, _)| *name != "logs_query")
+}
+
 fn name_of(alert: &NotifiedAlert) -> &str {
     alert.labels.get("alertname").unwrap_or("alert")
 }
@@ -177,7 +185,7 @@ fn text_body(message: &Message<'_>, external_url: &str) -> String {
         out.push_str(&format!("\n{title}\n"));
         for alert in alerts {
             out.push_str(&format!("\n{}\n", name_of(alert)));
-            for (name, value) in alert.annotations.iter() {
+            for (name, value) in shown_annotations(alert) {
                 out.push_str(&format!("  {name}: {value}\n"));
             }
             for (name, value) in facts(alert) {
@@ -237,7 +245,7 @@ fn html_alert(
             escape_html(value)
         ));
     };
-    for (name, value) in alert.annotations.iter() {
+    for (name, value) in shown_annotations(alert) {
         row(name, value);
     }
     for (name, value) in facts(alert) {

@@ -47,8 +47,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// `[FIRING:2] HighErrorRate (checkout page)`: the alert's name, or what the group is about,
-    /// and the other common labels' values.
+    /// `[FIRING:2] HighErrorRate (checkout page)`: the alert's name, or how many alerts there are,
+    /// and the other common labels' values, each once.
     pub(crate) fn subject(&self) -> String {
         let status = match self.firing.len() {
             0 => "[RESOLVED]".to_owned(),
@@ -58,12 +58,14 @@ impl<'a> Message<'a> {
             Some(name) => name.to_owned(),
             None => format!("{} alerts", self.entry.alerts.len()),
         };
-        let others: Vec<&str> = self
-            .common_labels
-            .iter()
-            .filter(|(label, _)| *label != "alertname")
-            .map(|(_, value)| value)
-            .collect();
+        let mut others: Vec<&str> = Vec::new();
+        for (label, value) in self.common_labels.iter() {
+            // An SLO's id only joins its service and name, which are labels themselves.
+            let told = matches!(label, "alertname" | "sloth_id") || others.contains(&value);
+            if !told {
+                others.push(value);
+            }
+        }
         let line = match others.is_empty() {
             true => format!("{status} {name}"),
             false => format!("{status} {name} ({})", others.join(" ")),
@@ -91,7 +93,9 @@ fn common<'a>(sets: impl Iterator<Item = &'a Labels>) -> Labels {
 mod tests {
     use super::*;
 
-    fn entry(alerts: &[(&[(&str, &str)], Option<i64>)]) -> OutboxEntry {
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn entry(alerts: &[(Pairs<'_>, Option<i64>)]) -> OutboxEntry {
         let alerts = alerts.iter().map(|(labels, resolved_at)| NotifiedAlert {
             labels: Labels::new(labels.iter().copied()),
             annotations: Labels::empty(),
@@ -118,16 +122,24 @@ mod tests {
 
     #[test]
     fn the_subject_says_how_many_fire_and_what_they_share() {
-        let a: &[(&str, &str)] = &[("alertname", "A"), ("env", "prod"), ("i", "1")];
-        let b: &[(&str, &str)] = &[("alertname", "A"), ("env", "prod"), ("i", "2")];
-        let other: &[(&str, &str)] = &[("alertname", "B")];
-        let nasty: &[(&str, &str)] = &[("alertname", "A\r\nBcc: x@y.z")];
+        let a: Pairs<'_> = &[("alertname", "A"), ("env", "prod"), ("i", "1")];
+        let b: Pairs<'_> = &[("alertname", "A"), ("env", "prod"), ("i", "2")];
+        let other: Pairs<'_> = &[("alertname", "B")];
+        let nasty: Pairs<'_> = &[("alertname", "A\r\nBcc: x@y.z")];
+        let slo: Pairs<'_> = &[
+            ("alertname", "Slow"),
+            ("service", "api"),
+            ("severity", "page"),
+            ("sloth_id", "api-latency"),
+            ("sloth_service", "api"),
+        ];
         let cases = [
             (entry(&[(a, None), (b, None)]), "[FIRING:2] A (prod)"),
             (entry(&[(a, None), (b, Some(1))]), "[FIRING:1] A (prod)"),
             (entry(&[(a, Some(1))]), "[RESOLVED] A (prod 1)"),
             (entry(&[(a, None), (other, None)]), "[FIRING:2] 2 alerts"),
             (entry(&[(nasty, None)]), "[FIRING:1] A  Bcc: x@y.z"),
+            (entry(&[(slo, None)]), "[FIRING:1] Slow (api page)"),
         ];
         for (entry, expected) in &cases {
             assert_eq!(Message::new(entry).subject(), *expected);

@@ -7,6 +7,7 @@ use model::tenant::InvalidTenant;
 use model::{Labels, NativeHistogram, SampleValue};
 use promql::{Annotations, ErrorKind, EvalError, ParseError, QueryValue, Series, SourceError};
 use serde::Serialize;
+use store::QueryError;
 
 use crate::http::json_text;
 use crate::http::params::BadParams;
@@ -115,6 +116,19 @@ impl From<TimedOut> for PromError {
     }
 }
 
+impl From<QueryError> for PromError {
+    fn from(err: QueryError) -> Self {
+        let message = err.to_string();
+        match err {
+            QueryError::Invalid { .. } => Self::bad_data(message),
+            QueryError::Timeout(_) => Self::unavailable("timeout", message),
+            QueryError::LimitExceeded(_) => Self::execution(message),
+            QueryError::NotReady(_) => Self::not_ready(&message),
+            QueryError::Store(_) | QueryError::Internal(_) => Self::internal(message),
+        }
+    }
+}
+
 impl From<ParseError> for PromError {
     fn from(err: ParseError) -> Self {
         Self::bad_data(format!("invalid parameter \"query\": {err}"))
@@ -125,6 +139,8 @@ impl From<EvalError> for PromError {
     fn from(err: EvalError) -> Self {
         let message = err.to_string();
         match err.kind() {
+            // Prometheus finds a bad expression in a matcher while it parses.
+            _ if is_bad_regex(&err) => Self::bad_data(message),
             ErrorKind::BadRequest => Self::bad_data(message),
             ErrorKind::Execution | ErrorKind::Limit => Self::execution(message),
             ErrorKind::Unavailable => Self::unavailable("unavailable", message),
@@ -133,13 +149,13 @@ impl From<EvalError> for PromError {
     }
 }
 
+fn is_bad_regex(err: &EvalError) -> bool {
+    matches!(err, EvalError::Source(SourceError::InvalidRegex { .. }))
+}
+
 impl From<SourceError> for PromError {
     fn from(err: SourceError) -> Self {
-        match err {
-            // In a look-up the expression stands in the request itself.
-            SourceError::InvalidRegex { .. } => Self::bad_data(err.to_string()),
-            other => EvalError::from(other).into(),
-        }
+        EvalError::Source(err).into()
     }
 }
 

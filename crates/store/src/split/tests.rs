@@ -208,3 +208,52 @@ fn a_newer_format_is_refused_by_name() {
         "{err}"
     );
 }
+/// What another implementation of Parquet prints of a split.
+const READ_WITH_PYARROW: &str = r#"
+import json, sys
+import pyarrow.parquet as parquet
+table = parquet.read_table(sys.argv[1])
+rows = table.select(["body", "service", "attr.route", "attr.user"]).slice(0, 3).to_pydict()
+rows["timestamp"] = table["timestamp"].slice(0, 3).cast("int64").to_pylist()
+rows["trace_id"] = [id.hex() for id in table["trace_id"].slice(0, 3).to_pylist()]
+print(json.dumps({"rows": table.num_rows, "first": rows}))
+"#;
+
+#[test]
+fn pyarrow_reads_a_split() {
+    let python = std::env::var("WATCHKEEPER_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has_pyarrow = std::process::Command::new(&python)
+        .args(["-c", "import pyarrow.parquet"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !has_pyarrow {
+        println!("skipped: {python} has no pyarrow; .ci/run installs it");
+        return;
+    }
+    let (_, groups) = groups_of(vec![many_logs(3000), many_logs(5)]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("logs.parquet");
+    std::fs::write(&path, write(&groups).unwrap().bytes).unwrap();
+    let output = std::process::Command::new(&python)
+        .args(["-c", READ_WITH_PYARROW])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let read: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        read,
+        serde_json::json!({
+            "rows": 3005,
+            "first": {
+                "timestamp": [0, 1000, 2000],
+                "body": ["request 0 took 0 ms", "request 1 took 1 ms", "request 2 took 2 ms"],
+                "service": ["unknown_service", "unknown_service", "unknown_service"],
+                "attr.route": ["/r/0", "/r/1", "/r/2"],
+                "attr.user": [0, 1, 2],
+                "trace_id": [format!("{:032x}", 1), format!("{:032x}", 2), format!("{:032x}", 3)],
+            }
+        })
+    );
+}

@@ -1,0 +1,9 @@
+//! The real binary, through its ports only.
+
+mod crash;
+mod grafana;
+mod malformed;
+mod otlp;
+mod server;
+mod start;
+mod telemetry;
