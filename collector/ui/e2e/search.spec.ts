@@ -35,7 +35,7 @@ test("typing a search and Enter runs it, and marks the words found", async ({ pa
   await expect(rows(page).first().locator("mark")).toHaveText("miss");
 });
 
-test("a search that matches little scans few of the sealed blocks and says so", async ({ page, scenario }) => {
+test("the line below the histogram says what the search cost", async ({ page, scenario }) => {
   await page.goto(logsUrl(scenario, "café"));
   await expect(total(page)).toHaveText("1 record");
   await expect(page.getByTestId("stats")).toHaveText(/1 loaded · \d+ of \d+ blocks scanned · [\d,]+ rows checked · [\d,]+ ms/);
