@@ -1,5 +1,6 @@
 // The Alerts page over real rules, evaluated by the server.
 import { expect, param, rows, test, total } from "./fixtures";
+import { readMails } from "./mailbox";
 import { FAILURES } from "./scenario";
 
 test("states come in order: firing, pending, inactive, recording", async ({ page }) => {
@@ -26,6 +27,16 @@ test("a firing alert leads to the logs of the failing requests", async ({ page }
   expect(param(page, "from")).toMatch(/^\d{4}-\d\d-\d\dT/);
   await expect(total(page)).toHaveText(`${FAILURES} records`);
   await expect(rows(page).first()).toContainText("request failed");
+});
+
+test("the link in the alert's mail shows the failing requests", async ({ page, scenario }) => {
+  const firing = () => readMails(scenario.mails).find((mail) => mail.includes("Subject: [FIRING:1] RequestsFail "));
+  await expect.poll(firing, { timeout: 25_000 }).toContain("40 requests failed");
+  const link = /https?:\/\/\S+\/ui\/logs\?[^\s"]+/.exec(firing() ?? "")?.[0] ?? "";
+  await page.goto(link);
+  await expect(total(page)).toHaveText(`${FAILURES} records`);
+  await expect(rows(page).first()).toContainText("request failed: connection refused by the database");
+  await expect(page.locator("[role=rowgroup] [data-level=info]")).toHaveCount(0);
 });
 
 test("filters by state and text live in the URL", async ({ page }) => {

@@ -19,7 +19,7 @@ export default async function globalSetup(): Promise<() => Promise<void>> {
     if (at === 3 * BATCH) await flush(url);
   }
   await sendGauge(otlp, "demo_failures", 40);
-  const scenario: Scenario = { url, otlp, start };
+  const scenario: Scenario = { url, otlp, mails: server.mails, start };
   process.env.WATCHKEEPER_SCENARIO = JSON.stringify(scenario);
   return server.stop;
 }

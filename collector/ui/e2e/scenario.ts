@@ -4,6 +4,8 @@ import type { SentLog } from "./otlp";
 export interface Scenario {
   url: string;
   otlp: string;
+  /** The folder of the mails that the server sent. */
+  mails: string;
   /** Unix ms of the first record; the last lies ten minutes later. */
   start: number;
 }

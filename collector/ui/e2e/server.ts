@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { startMailbox } from "./mailbox";
 
 export interface Addresses {
   http: string;
@@ -11,6 +12,8 @@ export interface Addresses {
 
 export interface Server {
   addresses: Addresses;
+  /** Where the mails lie that it sent. */
+  mails: string;
   /** Stops it with SIGTERM and fails when it does not end in peace. */
   stop: () => Promise<void>;
 }
@@ -38,6 +41,19 @@ const RULES = `groups:
         expr: demo_failures > 1000
 `;
 
+const notify = (port: number) => `global:
+  smtp_smarthost: 127.0.0.1:${port}
+  smtp_from: watchkeeper@example.org
+  smtp_require_tls: false
+route:
+  receiver: on-call
+  group_wait: 1s
+receivers:
+  - name: on-call
+    email_configs:
+      - to: on-call@example.org
+`;
+
 export async function startServer(): Promise<Server> {
   const binary = resolve(process.env.WATCHKEEPER_BIN ?? "../../target/debug/watchkeeper");
   if (!existsSync(binary)) {
@@ -45,12 +61,15 @@ export async function startServer(): Promise<Server> {
   }
   const folder = mkdtempSync(join(tmpdir(), "watchkeeper-e2e-"));
   const at = (name: string) => join(folder, name);
+  const mailbox = await startMailbox(folder);
   writeFileSync(at("rules.yml"), RULES);
+  writeFileSync(at("notify.yml"), notify(mailbox.port));
   const child = spawn(
     binary,
     [
       ["serve", "--http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"],
       ["--data-dir", at("data"), "--ready-file", at("ready.json"), "--rules", at("rules.yml")],
+      ["--notify", at("notify.yml")],
     ].flat(),
     { stdio: ["ignore", "pipe", "pipe"], env: environment() },
   );
@@ -59,9 +78,11 @@ export async function startServer(): Promise<Server> {
   child.stderr.pipe(log);
   try {
     const addresses = await ready(child, at("ready.json"));
-    return { addresses, stop: () => stop(child, folder) };
+    const end = () => stop(child, folder).finally(mailbox.close);
+    return { addresses, mails: folder, stop: end };
   } catch (error) {
     child.kill("SIGKILL");
+    mailbox.close();
     const last = readFileSync(at("server.log"), "utf8").slice(-2000);
     throw new Error(`${String(error)}\nits last words:\n${last}`, { cause: error });
   }
