@@ -10,7 +10,8 @@ use crate::error::StoreError;
 /// The layout of the data directory that this binary makes, and the newest it opens.
 pub const FORMAT_VERSION: u64 = 1;
 
-const FORMAT_FILE: &str = "format";
+/// The file that says which format the directory has.
+pub(crate) const FORMAT_FILE: &str = "format";
 const LOCK_FILE: &str = "lock";
 /// What the format file says before the number.
 const FORMAT_PREFIX: &str = "watchkeeper data directory, format ";

@@ -64,12 +64,19 @@ impl LocalObjects {
                 next = next.max(number.map_or(0, |number| number + 1));
             }
         }
-        Ok(Self {
+        let objects = Self::existing(disk, root, unfinished);
+        objects.next_unfinished.store(next, Ordering::Relaxed);
+        Ok(objects)
+    }
+
+    /// The objects below `root` as they are, for reading: nothing is made or removed.
+    pub fn existing(disk: Arc<dyn Disk>, root: PathBuf, unfinished: PathBuf) -> Self {
+        Self {
             disk,
             root,
             unfinished,
-            next_unfinished: Arc::new(AtomicU64::new(next)),
-        })
+            next_unfinished: Arc::new(AtomicU64::new(0)),
+        }
     }
 
     /// Begins a new object. Blocks, as does everything the writer does.

@@ -1,5 +1,5 @@
 //! The complete check of a data directory: every record of the log, every split, and whether the
-//! catalog and the files agree. It changes nothing and goes on after what it finds.
+//! catalog and the files agree. It repairs nothing and goes on after what it finds.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::database::Database;
 use crate::disk::{Disk, LocalDisk};
 use crate::engine::layout;
 use crate::error::StoreError;
-use crate::lock::DataDirectory;
+use crate::lock::{self, DataDirectory};
 use crate::log;
 use crate::metrics::MetricSplit;
 use crate::objects::LocalObjects;
@@ -55,11 +55,11 @@ pub struct Finding {
 pub async fn verify(config: &StoreConfig) -> Result<VerifyReport, StoreError> {
     let root = &config.data_dir;
     let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
-    disk.entry(root).map_err(|source| StoreError::Io {
-        action: "open data directory",
-        path: root.clone(),
-        source,
-    })?;
+    // What is no data directory is not made one, and a missing database is not made anew.
+    require(disk.as_ref(), &root.join(lock::FORMAT_FILE))?;
+    if config.database_url.is_none() {
+        require(disk.as_ref(), &root.join(layout::DATABASE))?;
+    }
     let _directory = DataDirectory::open(&disk, root)?;
     let database = match &config.database_url {
         Some(url) => Database::open_postgres(url).await?,
@@ -69,6 +69,15 @@ pub async fn verify(config: &StoreConfig) -> Result<VerifyReport, StoreError> {
     let checked = check_all(&disk, root, &database, &mut report).await;
     database.close().await;
     checked.map(|()| report)
+}
+
+fn require(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
+    let entry = disk.entry(path).map_err(|source| StoreError::Io {
+        action: "find",
+        path: path.to_owned(),
+        source,
+    });
+    entry.map(|_| ())
 }
 
 async fn check_all(
@@ -81,16 +90,11 @@ async fn check_all(
     check_log(disk.as_ref(), &root.join(layout::LOG), report);
     let splits = catalog.splits().await?;
     check_positions(&splits, &catalog.checkpoints().await?, report);
-    let objects = LocalObjects::open(
+    let objects = LocalObjects::existing(
         Arc::clone(disk),
         root.join(layout::OBJECTS),
         root.join(layout::UNFINISHED),
-    )
-    .map_err(|source| StoreError::Io {
-        action: "open splits in",
-        path: root.to_owned(),
-        source,
-    })?;
+    );
     for split in &splits {
         match check_split(&objects, split).await {
             Ok(rows) => report.rows += rows,
