@@ -43,7 +43,7 @@ test("filters by state and text live in the URL", async ({ page }) => {
   await page.goto("/ui/alerts");
   await page.getByRole("button", { name: /inactive$/ }).click({ timeout: 25_000 });
   await expect(page.getByRole("article")).toHaveCount(1);
-  await page.getByRole("button", { name: /recording rules$/ }).click();
+  await page.getByRole("button", { name: /recording$/ }).click();
   await expect(page.getByRole("article")).toHaveCount(2);
   expect(param(page, "state")).toBe("inactive,recording");
   await page.getByLabel("Filter rules").fill("everything");

@@ -5,7 +5,7 @@ import { levelOf } from "./severity";
 
 export interface Field {
   name: string;
-  /** As shown: text as it is, arrays and objects as indented JSON. */
+  /** As shown: text as it is, arrays and objects as JSON, indented when long. */
   text: string;
   nested: boolean;
   /** The field's name and value in a search; undefined when it cannot be filtered. */
@@ -16,6 +16,8 @@ export interface FieldSection {
   title: string;
   fields: Field[];
 }
+
+const SHORT_JSON = 48;
 
 /** Names the search keeps for itself: an attribute of that name is written `attr.name`. */
 const FIXED = new Set([
@@ -87,9 +89,15 @@ function scopeField(key: string): string | undefined {
 
 function field(name: string, value: Json, searched: string | undefined): Field {
   const nested = typeof value === "object" && value !== null;
-  const text = nested ? JSON.stringify(value, null, 2) : String(value);
+  const text = nested ? jsonText(value) : String(value);
   const filterable = searched !== undefined && !nested && value !== null;
   return { name, text, nested, filter: filterable ? { field: searched, value: text } : undefined };
+}
+
+/** On one line when it is short. */
+function jsonText(value: Json): string {
+  const line = JSON.stringify(value);
+  return line.length <= SHORT_JSON ? line : JSON.stringify(value, null, 2);
 }
 
 function isEmpty(value: Json): boolean {
