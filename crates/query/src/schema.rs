@@ -46,9 +46,9 @@ pub const SCOPE_NAME: &str = "scope_name";
 pub const SCOPE_VERSION: &str = "scope_version";
 /// The scope's attributes as a JSON object.
 pub const SCOPE_ATTRIBUTES: &str = "scope_attributes";
-/// All attributes as a JSON object, in the order they were sent.
+/// All attributes as a JSON object, sorted by key: their order means nothing in OpenTelemetry.
 pub const ATTRIBUTES: &str = "attributes";
-/// All resource attributes as a JSON object, in the order they were sent.
+/// All resource attributes as a JSON object, sorted by key.
 pub const RESOURCE: &str = "resource";
 /// 16 lowercase hex digits; null for a root span.
 pub const PARENT_SPAN_ID: &str = "parent_span_id";

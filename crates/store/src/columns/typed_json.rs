@@ -197,27 +197,15 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn any_depth_survives() {
+    fn values_deeper_than_json_readers_allow_survive() {
         let mut value = Value::Int(7);
-        for level in 0..200 {
+        for level in 0..80 {
             value = if level % 2 == 0 {
                 Value::Array(vec![value])
             } else {
                 Value::Map(vec![("k".to_owned(), value)])
             };
         }
-        // One string inside another doubles its escapes, so depth is bounded by the receivers.
-        let shallow = |mut value: Value, levels: usize| {
-            for _ in 0..levels {
-                value = match value {
-                    Value::Array(mut items) => items.remove(0),
-                    Value::Map(mut entries) => entries.remove(0).1,
-                    other => other,
-                };
-            }
-            value
-        };
-        let value = shallow(value, 120);
         let text = value_to_json(&value).to_string();
         let json: Json = serde_json::from_str(&text).unwrap();
         assert_eq!(value_from_json(&json), Ok(value));

@@ -12,7 +12,7 @@ use model::Seq;
 use super::{HeadRows, HeadSettings, SplitSummary};
 use crate::columns::{OpenRows, Row, RowsInMemory};
 use crate::error::StoreError;
-use crate::split::{self, MAX_ROW_GROUP_ROWS, RowGroup};
+use crate::split::{self, MAX_ROW_GROUP_BYTES, MAX_ROW_GROUP_ROWS, RowGroup};
 
 /// What a query sees of a generation: a moment of it that no later apply or seal changes.
 #[derive(Debug, Clone, Default)]
@@ -113,7 +113,8 @@ impl<R: Row> HeadRows for RowHead<R> {
             let room = self.row_group_rows() - state.open.len();
             let rest = batch.split_off(room.min(batch.len()));
             state.open.append(batch);
-            if state.open.len() >= self.row_group_rows() {
+            let is_large = state.open.size_bytes() >= MAX_ROW_GROUP_BYTES;
+            if is_large || state.open.len() >= self.row_group_rows() {
                 state.close_open();
             }
             batch = rest;

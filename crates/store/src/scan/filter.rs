@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 use datafusion::physical_expr::utils::reassign_expr_columns;
 use datafusion::physical_plan::PhysicalExpr;
 use model::TimeRange;
@@ -107,6 +107,9 @@ impl Filter {
         let mut conditions: Vec<(usize, Arc<dyn PhysicalExpr>, Vec<Column>)> = Vec::new();
         for conjunct in filters.iter().flat_map(split_conjunction) {
             let conjunct = unqualified(conjunct);
+            if conjunct == lit(true) {
+                continue;
+            }
             if let Some(bound) = time_bound(&conjunct) {
                 times = times.intersect(bound);
                 continue;

@@ -92,7 +92,7 @@ async fn check(
 ) -> Result<BooleanArray, StoreError> {
     let columns = physical_of(&stage.schema, &piece.schema());
     let batch = if columns.is_empty() {
-        // A predicate of no column, or of columns that this file lacks altogether.
+        // A predicate of no column, such as `1 = 2`.
         empty_columns(selection.row_count())?
     } else {
         piece.read(&columns, selection).await?

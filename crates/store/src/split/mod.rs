@@ -23,6 +23,6 @@ mod tests;
 
 pub use open::Split;
 pub use parquet_file::{ParquetFile, SplitSource};
-pub use row_group::{MAX_ROW_GROUP_ROWS, RowGroup};
+pub use row_group::{MAX_ROW_GROUP_BYTES, MAX_ROW_GROUP_ROWS, RowGroup};
 pub use verify::{Verified, verify};
 pub use write::{WrittenSplit, write};

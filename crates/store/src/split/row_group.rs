@@ -27,6 +27,10 @@ use crate::index::{BLOCK_ROWS, BlockTerms, MAX_BLOCKS};
 /// The most rows a row group holds.
 pub const MAX_ROW_GROUP_ROWS: usize = BLOCK_ROWS * MAX_BLOCKS;
 
+/// Rows are collected for a row group until they take this much memory, bytes. Arrow addresses the
+/// texts of a column with 31 bits; this leaves room for one more request and for JSON's escapes.
+pub const MAX_ROW_GROUP_BYTES: usize = 256 << 20;
+
 /// A dearer level gains little on columns that are sorted and encoded already.
 const ZSTD_LEVEL: i32 = 3;
 
