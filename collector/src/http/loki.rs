@@ -7,13 +7,13 @@ mod lookup;
 mod params;
 mod query;
 
+use ::query::logql::LogQlError;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use model::tenant::InvalidTenant;
-use ::query::logql::LogQlError;
 use datafusion::common::DataFusionError;
+use model::tenant::InvalidTenant;
 use store::QueryError;
 
 use super::params::BadParams;

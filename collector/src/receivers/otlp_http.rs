@@ -1,7 +1,7 @@
 //! OTLP over HTTP: `POST /v1/{logs,traces,metrics}` in protobuf or JSON, on its own port and under
 //! `/otlp` of the main one.
 
-use std::error::Error;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -10,8 +10,8 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_A
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use bytes::Bytes;
-use http_body_util::LengthLimitError;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 use model::{Encoding, Signal};
 use tokio::sync::SemaphorePermit;
 use wire::{Compression, DecompressError};
@@ -21,6 +21,10 @@ use crate::app::{App, AppState, tenant};
 
 /// Bodies larger than this are decompressed off the async threads.
 const INLINE_DECOMPRESSION: usize = 64 << 10;
+
+/// How much of a body that is too large is read and dropped, and for how long.
+const DISCARDED_BYTES: usize = 128 << 20;
+const DISCARD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The three export paths.
 pub(crate) fn routes() -> Router<App> {
@@ -119,23 +123,45 @@ async fn read_body<'a>(
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
+        discard(body).await;
         return Err(too_large());
     }
     let permit = app.bodies.reserve(announced.unwrap_or(limit))?;
-    match axum::body::to_bytes(body, limit).await {
-        Ok(bytes) => Ok((bytes, permit)),
-        Err(err)
-            if err
-                .source()
-                .is_some_and(|cause| cause.is::<LengthLimitError>()) =>
-        {
-            Err(too_large())
+    let mut body = body;
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|err| {
+            Refused::invalid(
+                StatusCode::BAD_REQUEST,
+                format!("the body ended early: {err}"),
+            )
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > limit {
+            discard(body).await;
+            return Err(too_large());
         }
-        Err(err) => Err(Refused::invalid(
-            StatusCode::BAD_REQUEST,
-            format!("the body ended early: {err}"),
-        )),
+        bytes.extend_from_slice(&data);
     }
+    Ok((bytes.freeze(), permit))
+}
+
+/// Reads on for a while without keeping anything: a sender that still writes would meet a closed
+/// connection instead of the answer that says why.
+async fn discard(mut body: Body) {
+    let read = async {
+        let mut left = DISCARDED_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Whether the body ended or the patience did, the answer is the same.
+    tokio::time::timeout(DISCARD_PATIENCE, read).await.ok();
 }
 
 async fn decompressed(

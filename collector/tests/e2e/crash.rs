@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::otlp::{self, logs, now, record};
-use crate::server::{Home, Process, client};
+use crate::server::{Home, Process};
 
 const KILLS: u64 = 20;
 const SENDERS: u64 = 4;
@@ -49,7 +49,7 @@ fn number_of(record: &Value) -> u64 {
 
 /// Sends batches until the server is gone; the numbers that were acknowledged.
 async fn send_until_killed(url: String, next: Arc<AtomicU64>) -> Vec<u64> {
-    let client = client();
+    let client = reqwest::Client::new();
     let mut acknowledged = Vec::new();
     loop {
         let first = next.fetch_add(RECORDS_PER_REQUEST, Ordering::Relaxed);

@@ -2,8 +2,11 @@
 
 mod crash;
 mod grafana;
+mod grpc;
+mod loki;
 mod malformed;
 mod otlp;
+mod rules;
 mod server;
 mod start;
 mod telemetry;

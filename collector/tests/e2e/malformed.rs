@@ -422,6 +422,58 @@ fn prometheus_cases(server: &Process) -> Vec<Case> {
     cases
 }
 
+/// Paths with query strings of Loki's API.
+fn loki_cases(server: &Process) -> Vec<Case> {
+    let deep = "(".repeat(5_000);
+    let mut queries: Vec<String> = [
+        "query",
+        "query?query=",
+        "query?query=%7B",
+        "query?query=%7Ba%3D%22b%22%7D",
+        "query?query=vector(1)&time=yesterday",
+        "query?query=vector(1)&direction=sideways",
+        "query?query=%ff",
+        "query?query=sum(",
+        "query_range",
+        "query_range?query=%7Bservice_name%3D%22a%22",
+        "query_range?query=%7Ba%3D~%22(%22%7D",
+        "query_range?query=%7Ba%3D%22b%22%7D&start=5&end=4",
+        "query_range?query=%7Ba%3D%22b%22%7D&start=now",
+        "query_range?query=%7Ba%3D%22b%22%7D&end=soon",
+        "query_range?query=%7Ba%3D%22b%22%7D&limit=0",
+        "query_range?query=%7Ba%3D%22b%22%7D&limit=-1",
+        "query_range?query=%7Ba%3D%22b%22%7D&limit=1000000",
+        "query_range?query=%7Ba%3D%22b%22%7D&step=0",
+        "query_range?query=%7Ba%3D%22b%22%7D&step=often",
+        "query_range?query=%7Ba%3D%22b%22%7D&interval=5s",
+        "query_range?query=%7Ba%3D%22b%22%7D&since=long",
+        "query_range?query=rate(%7Ba%3D%22b%22%7D)",
+        "query_range?query=%7Ba%3D%22b%22%7D%20%7C%20nosuchstage",
+        "query_range?query=%7Ba%3D%22b%22%7D%20%7C%3D",
+        "query_range?query=vector(1)&start=0&end=1000000000&step=1ms",
+        "labels?start=x",
+        "labels?query=%7B",
+        "label/service_name/values?query=nonsense",
+        "label/service_name/values?end=x",
+        "series?match[]=%7B",
+        "series?match[]=up",
+        "series?start=x",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    queries.push(format!("query?query={deep}1"));
+    queries
+        .iter()
+        .map(|query| {
+            let path = format!("/loki/api/v1/{query}");
+            Case {
+                name: format!("GET {}", path.chars().take(100).collect::<String>()),
+                request: server.request(Method::GET, &path),
+            }
+        })
+        .collect()
+}
+
 #[tokio::test]
 async fn each_is_answered_with_a_reason_and_the_server_lives_on() {
     let mut server = Server::start().await;
@@ -429,6 +481,7 @@ async fn each_is_answered_with_a_reason_and_the_server_lives_on() {
         receiver_cases(&server),
         native_cases(&server),
         prometheus_cases(&server),
+        loki_cases(&server),
     ]
     .into_iter()
     .flatten()

@@ -212,7 +212,12 @@ pub(crate) fn client() -> reqwest::Client {
             .install_default()
             .unwrap();
     });
-    reqwest::Client::new()
+    // A connection for each request: a server may close one after an error, and a client that
+    // takes it from its pool at that moment would see a failure that is none.
+    reqwest::Client::builder()
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap()
 }
 
 /// Sends a request and reads the answer.

@@ -325,6 +325,8 @@ mod sdk {
             .build();
         latency.record(0.05, &[]);
         latency.record(0.5, &[]);
+        // A start in the first value's own millisecond would leave no time to grow in.
+        tokio::time::sleep(Duration::from_millis(5)).await;
         provider.force_flush().unwrap();
 
         let value = async |query: &str| -> Value {

@@ -7,13 +7,29 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use model::{Labels, TimeRange};
 use query::logql;
-use serde_json::json;
+use serde::Serialize;
 use store::scan::SnapshotLogs;
 
 use super::{LokiError, json as answer, params};
 use crate::app::{App, tenant};
 use crate::clock;
 use crate::http::params::Params;
+
+/// The body of an answer; Grafana wants `status` before `data`.
+#[derive(Serialize)]
+struct Found<T> {
+    status: &'static str,
+    data: Vec<T>,
+}
+
+impl<T> Found<T> {
+    fn new(data: Vec<T>) -> Self {
+        Self {
+            status: "success",
+            data,
+        }
+    }
+}
 
 async fn table(
     app: &App,
@@ -36,7 +52,7 @@ pub(super) async fn labels(
         .queries
         .run(None, logql::label_names(&table, params.get("query"), range))
         .await??;
-    answer(&json!({"status": "success", "data": names}))
+    answer(&Found::new(names))
 }
 
 /// `label/{name}/values`: the values of a stream label; none for any other name.
@@ -50,9 +66,12 @@ pub(super) async fn label_values(
     let table = table(&app, &headers, range).await?;
     let values = app
         .queries
-        .run(None, logql::label_values(&table, &name, params.get("query"), range))
+        .run(
+            None,
+            logql::label_values(&table, &name, params.get("query"), range),
+        )
         .await??;
-    answer(&json!({"status": "success", "data": values}))
+    answer(&Found::new(values))
 }
 
 /// `series`: the streams that match any of the selectors.
@@ -68,6 +87,9 @@ pub(super) async fn series(
         .queries
         .run(None, logql::series(&table, &selectors, range))
         .await??;
-    let streams: Vec<BTreeMap<&str, &str>> = streams.iter().map(|labels: &Labels| labels.iter().collect()).collect();
-    answer(&json!({"status": "success", "data": streams}))
+    let streams: Vec<BTreeMap<&str, &str>> = streams
+        .iter()
+        .map(|labels: &Labels| labels.iter().collect())
+        .collect();
+    answer(&Found::new(streams))
 }

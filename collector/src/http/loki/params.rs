@@ -76,9 +76,14 @@ pub(super) fn step(params: &Params, range: TimeRange) -> Result<i64, BadParams> 
         Ok(_) => None,
         Err(_) => parse_duration(text).ok(),
     };
-    nanos.filter(|nanos| *nanos >= NANOS_PER_MILLI).ok_or_else(|| {
-        invalid("step", format!("expected a duration of at least 1ms such as 30s, got {text:?}"))
-    })
+    nanos
+        .filter(|nanos| *nanos >= NANOS_PER_MILLI)
+        .ok_or_else(|| {
+            invalid(
+                "step",
+                format!("expected a duration of at least 1ms such as 30s, got {text:?}"),
+            )
+        })
 }
 
 /// `limit`, bounded.
@@ -93,7 +98,11 @@ pub(super) fn limit(params: &Params) -> Result<usize, BadParams> {
 
 /// `direction`.
 pub(super) fn direction(params: &Params) -> Result<Direction, BadParams> {
-    match params.get("direction").map(str::to_ascii_lowercase).as_deref() {
+    match params
+        .get("direction")
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
         None | Some("backward") => Ok(Direction::Backward),
         Some("forward") => Ok(Direction::Forward),
         Some(other) => {

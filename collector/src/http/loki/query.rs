@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
+use ::query::logql::{self, Limits, LogQlError, Outcome, QueryResponse, RangeRequest};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use model::TimeRange;
-use ::query::logql::{self, Limits, LogQlError, Outcome, QueryResponse, RangeRequest};
 use store::scan::SnapshotLogs;
 use tokio::runtime::Handle;
 
@@ -24,10 +24,7 @@ enum Question {
 }
 
 /// `query_range`: lines, or a matrix.
-pub(super) async fn range(
-    State(app): State<App>,
-    request: Request,
-) -> Result<Response, LokiError> {
+pub(super) async fn range(State(app): State<App>, request: Request) -> Result<Response, LokiError> {
     let (headers, params) = Params::read(request).await?;
     params::refuse_unsupported(&params)?;
     let range = params::query_range(&params, clock::now())?;
@@ -89,9 +86,7 @@ async fn evaluate_apart(
                 Question::Range(request) => {
                     logql::query_range(&table, &text, request, limits).await
                 }
-                Question::Instant(time) => {
-                    logql::query_instant(&table, &text, time, limits).await
-                }
+                Question::Instant(time) => logql::query_instant(&table, &text, time, limits).await,
             }
         })
     });
@@ -103,8 +98,10 @@ async fn evaluate_apart(
 
 fn categorize_labels(headers: &HeaderMap) -> bool {
     headers.get_all(ENCODING_FLAGS).iter().any(|value| {
-        value
-            .to_str()
-            .is_ok_and(|flags| flags.split(',').any(|flag| flag.trim() == "categorize-labels"))
+        value.to_str().is_ok_and(|flags| {
+            flags
+                .split(',')
+                .any(|flag| flag.trim() == "categorize-labels")
+        })
     })
 }

@@ -163,7 +163,10 @@ pub(super) async fn metadata(
     let per_metric = params.count("limit_per_metric")?.filter(|limit| *limit > 0);
     let wanted = params.get("metric");
     let mut families: BTreeMap<String, Vec<serde_json::Value>> = BTreeMap::new();
-    let known = app.queries.run(None, app.store.metric_metadata(&tenant)).await??;
+    let known = app
+        .queries
+        .run(None, app.store.metric_metadata(&tenant))
+        .await??;
     for known in known {
         if wanted.is_some_and(|wanted| wanted != known.family) {
             continue;

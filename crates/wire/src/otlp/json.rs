@@ -54,7 +54,22 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
             limit: MAX_OBJECTS,
         });
     }
-    serde_json::from_slice(body).map_err(|err| DecodeError::json(&err))
+    // The parser checks only strings that it reads, not those of fields that it skips.
+    let text = std::str::from_utf8(body).map_err(|err| not_utf8(body, err.valid_up_to()))?;
+    serde_json::from_str(text).map_err(|err| DecodeError::json(&err))
+}
+
+fn not_utf8(body: &[u8], valid: usize) -> DecodeError {
+    let before = &body[..valid];
+    let line_start = before
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |newline| newline + 1);
+    DecodeError::Json {
+        line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
+        column: valid - line_start + 1,
+        message: "the body is not UTF-8".to_owned(),
+    }
 }
 
 /// A field that may be `null`, which means its default.

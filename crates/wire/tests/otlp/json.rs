@@ -95,6 +95,16 @@ fn every_kind_of_value_is_read() {
 }
 
 #[test]
+fn bytes_that_are_no_utf8_are_refused_even_in_unknown_fields() {
+    let body = b"{\n\"future\":\"\xff\"}";
+    let err = wire::otlp::decode_logs(Encoding::OtlpJson, body, 7).unwrap_err();
+    assert_eq!(
+        err.to_string(),
+        "malformed JSON at line 2, column 11: the body is not UTF-8"
+    );
+}
+
+#[test]
 fn errors_say_where_and_what() {
     let cases = [
         ("", "line 1, column 0: EOF"),
