@@ -8,8 +8,8 @@ use alerting::{AlertingConfig, Configuration};
 use anyhow::Context as _;
 use model::Labels;
 
-use crate::cli::{CheckArgs, VerifyArgs};
-use crate::config::Settings;
+use crate::cli::{CheckArgs, ServeArgs, VerifyArgs};
+use crate::config::{Config, Settings};
 
 /// What a configuration file is, told by its top-level keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,12 +100,19 @@ impl Kind {
 /// # Errors
 ///
 /// The directory does not exist, is in use, or cannot be read.
-pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
+    let args = ServeArgs {
+        config: args.config,
+        data_dir: args.data_dir,
+        ..ServeArgs::default()
+    };
+    // Read as the server reads it, since the catalog's database may be elsewhere.
+    let config = Config::load(&args, std::env::vars())?.store;
+    let directory = config.data_dir.display();
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-    let config = store::StoreConfig::new(&args.data_dir);
     let report = runtime
         .block_on(store::verify(&config))
-        .with_context(|| format!("verify {}", args.data_dir.display()))?;
+        .with_context(|| format!("verify {directory}"))?;
     for finding in &report.findings {
         println!("{}: {}", finding.place, finding.problem);
     }
@@ -116,8 +123,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         );
     }
     println!(
-        "{}: {} log records in {} segments, {} rows in {} splits, {} findings",
-        args.data_dir.display(),
+        "{directory}: {} log records in {} segments, {} rows in {} splits, {} findings",
         report.log_records,
         report.segments,
         report.rows,

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
-        Command::Verify(args) => check::verify(&args),
+        Command::Verify(args) => check::verify(args),
     };
     match result {
         Ok(code) => code,

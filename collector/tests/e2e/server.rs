@@ -25,6 +25,7 @@ pub(crate) struct Addresses {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
@@ -159,6 +160,7 @@ impl Process {
         };
         Ended {
             code: status.code(),
+            stdout: String::new(),
             stderr: std::fs::read_to_string(&self.log).unwrap(),
         }
     }
@@ -287,6 +289,7 @@ pub(crate) fn run_to_end(args: &[&str], environment: &[(&str, &str)]) -> Ended {
         .unwrap();
     Ended {
         code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
