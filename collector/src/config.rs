@@ -321,9 +321,12 @@ mod tests {
         );
     }
 
+    /// A file, the environment, and what the error must contain.
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
     #[test]
     fn every_error_says_where_and_what() {
-        let cases: &[(&str, &[(&str, &str)], &str)] = &[
+        let cases: &[Case<'_>] = &[
             ("retentoin: {}\n", &[], "/watchkeeper.yaml:1:1: "),
             ("retention:\n  logs: soon\n", &[], "/watchkeeper.yaml:2:9: "),
             (

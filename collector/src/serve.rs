@@ -1,6 +1,5 @@
 //! The server's life: start, run, and a stop that mirrors the start.
 
-use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -219,11 +218,9 @@ async fn start_rules(config: &Config, ports: &Ports, store: &Store) -> anyhow::R
 }
 
 /// Ends when the store is ready; never, when its replay has failed.
-fn ready(store: Store) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        while !store.ready().is_ready() {
-            tokio::time::sleep(READY_POLL).await;
-        }
+async fn ready(store: Store) {
+    while !store.ready().is_ready() {
+        tokio::time::sleep(READY_POLL).await;
     }
 }
 

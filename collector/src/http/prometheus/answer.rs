@@ -328,7 +328,7 @@ fn push_seconds(out: &mut String, timestamp_ms: i64) {
     }
     let ms = timestamp_ms.unsigned_abs();
     out.push_str(&(ms / 1_000).to_string());
-    if ms % 1_000 != 0 {
+    if !ms.is_multiple_of(1_000) {
         out.push_str(&format!(".{:03}", ms % 1_000));
     }
 }
