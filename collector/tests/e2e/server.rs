@@ -86,26 +86,28 @@ impl Home {
             .append(true)
             .open(self.path().join("stderr.log"))
             .unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_watchkeeper"))
-            .args(["serve", "--http", "127.0.0.1:0"])
-            .args(["--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"])
-            .arg("--data-dir")
-            .arg(self.path().join("data"))
-            .arg("--ready-file")
-            .arg(&ready_file)
-            .args(&self.extra)
-            .current_dir(self.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut child = OwnedChild(
+            Command::new(env!("CARGO_BIN_EXE_watchkeeper"))
+                .args(["serve", "--http", "127.0.0.1:0"])
+                .args(["--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"])
+                .arg("--data-dir")
+                .arg(self.path().join("data"))
+                .arg("--ready-file")
+                .arg(&ready_file)
+                .args(&self.extra)
+                .current_dir(self.path())
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+                .unwrap(),
+        );
         let begun = Instant::now();
         let addresses: Addresses = loop {
             if let Ok(text) = std::fs::read_to_string(&ready_file) {
                 break serde_json::from_str(&text).unwrap();
             }
-            if let Some(status) = child.try_wait().unwrap() {
+            if let Some(status) = child.0.try_wait().unwrap() {
                 panic!("the server ended with {status}: {}", self.log());
             }
             assert!(begun.elapsed() < PATIENCE, "not ready: {}", self.log());
@@ -124,35 +126,38 @@ impl Home {
     }
 }
 
+/// A child process. Dropping it kills it, so that a test that fails leaves nothing running.
+struct OwnedChild(Child);
+
+impl Drop for OwnedChild {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 /// A running server. Dropping it kills it.
 pub(crate) struct Process {
-    child: Child,
+    child: OwnedChild,
     pub(crate) addresses: Addresses,
     client: reqwest::Client,
     log: PathBuf,
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 impl Process {
     /// `kill -9`, and waits until the process is gone.
     pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
     }
 
     /// SIGTERM, and waits until the process is gone.
     pub(crate) async fn terminate(mut self) -> Ended {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        let pid = Pid::from_raw(i32::try_from(self.child.0.id()).unwrap());
         kill(pid, Signal::SIGTERM).unwrap();
         let begun = Instant::now();
         let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.child.0.try_wait().unwrap() {
                 break status;
             }
             assert!(begun.elapsed() < PATIENCE, "the server does not stop");
@@ -167,12 +172,13 @@ impl Process {
 
     /// Whether the process still runs.
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.child.0.try_wait().unwrap().is_none()
     }
 
     /// The most memory the process has had resident so far, bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.0.id())).unwrap();
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix("VmHWM:"))
