@@ -9,7 +9,7 @@
 //! ```
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -143,6 +143,8 @@ pub struct DemoState {
     pub mail: String,
     /// The standby's superuser; `None` on SQLite.
     pub standby: Option<Admin>,
+    /// Process ids of server and APIs.
+    pub processes: Vec<u32>,
 }
 
 impl DemoState {
@@ -190,6 +192,7 @@ impl Demo {
         options: &DemoOptions,
         on_mail: impl Fn(&CaughtMail) + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
+        refuse_second(&options.folder)?;
         options.ports.check()?;
         empty(&options.folder)?;
         let mail = MailCatcher::start(
@@ -221,6 +224,11 @@ impl Demo {
             admin_token: ADMIN_TOKEN.to_owned(),
             mail: format!("http://{}", mail.http()),
             standby: postgres.as_ref().map(|pair| pair.standby_admin().clone()),
+            processes: apis
+                .iter()
+                .chain([&watchkeeper])
+                .filter_map(ManagedChild::pid)
+                .collect(),
         };
         state.write(&options.folder)?;
         let folder = options.folder.clone();
@@ -380,6 +388,22 @@ impl DemoOptions {
             .await?;
         Ok(child)
     }
+}
+
+/// A second stack in the same folder would take the first one's data away under it.
+fn refuse_second(folder: &Path) -> anyhow::Result<()> {
+    let Ok(state) = DemoState::read(folder) else {
+        return Ok(());
+    };
+    let address = state.watchkeeper.trim_start_matches("http://");
+    if TcpStream::connect(address).is_ok() {
+        bail!(
+            "a demo is running already: {}; stop it with Ctrl-C, or end its processes {:?}",
+            state.watchkeeper,
+            state.processes
+        );
+    }
+    Ok(())
 }
 
 fn empty(folder: &Path) -> anyhow::Result<()> {
