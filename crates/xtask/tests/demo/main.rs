@@ -4,3 +4,4 @@
 
 mod compose;
 mod mail;
+mod whole_loop;
