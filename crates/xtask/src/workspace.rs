@@ -85,9 +85,19 @@ pub async fn build<const N: usize>(
     }
 }
 
-/// `cargo`, the one that runs us if there is one.
+/// `cargo`, the one that runs us if there is one, as if called from a shell.
+///
+/// What cargo tells the programs it runs about their own package is taken out again: ring's build
+/// script watches those variables, so half the tree would be rebuilt at every change of caller.
 pub fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let about_a_package =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(about_a_package) {
+            command.env_remove(name);
+        }
+    }
     command.current_dir(root);
     command
 }
