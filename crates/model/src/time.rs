@@ -290,7 +290,9 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_refused_without_panic(text in "\\PC{0,24}") {
-            let _: Result<i64, TimeError> = parse_instant(&text, NOW);
+            if let Ok(instant) = parse_instant(&text, NOW) {
+                prop_assert_eq!(parse_instant(&format_instant(instant), NOW), Ok(instant));
+            }
         }
     }
 }

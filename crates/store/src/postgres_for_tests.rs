@@ -73,13 +73,15 @@ impl Postgres {
             self.binaries.join("pg_ctl").display(),
             data.display()
         );
-        as_server_user("sh")
+        let watcher = as_server_user("sh")
             .args(["-c", &script])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("start the watcher of PostgreSQL");
+        // It outlives this process by design, so nobody can wait for it.
+        drop(watcher);
     }
 
     /// The URL of a new, empty database.

@@ -108,7 +108,14 @@ impl Store {
     /// # Errors
     ///
     /// The directory is locked, unreadable, damaged or of a later format version.
-    pub async fn open(config: StoreConfig) -> Result<Self, StoreError> {
+    pub async fn open(mut config: StoreConfig) -> Result<Self, StoreError> {
+        // The disk takes absolute paths only; a relative one means the directory we start in.
+        config.data_dir =
+            std::path::absolute(&config.data_dir).map_err(|source| StoreError::Io {
+                action: "find",
+                path: config.data_dir.clone(),
+                source,
+            })?;
         let foundation = Foundation {
             disk: Arc::new(LocalDisk),
             catalog: Box::new(|catalog| Arc::new(catalog)),

@@ -424,7 +424,9 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_refused_without_panic(bytes in vec(any::<u8>(), 0..200)) {
-            let _: Result<Chunk, ChunkError> = Chunk::decode(&bytes);
+            if let Ok(chunk) = Chunk::decode(&bytes) {
+                prop_assert_eq!(Chunk::decode(&chunk.encode()).map(|chunk| chunk.len()), Ok(chunk.len()));
+            }
         }
 
         #[test]
