@@ -7,7 +7,7 @@
 pub(crate) mod otlp_grpc;
 pub(crate) mod otlp_http;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -131,7 +131,6 @@ pub(crate) async fn ingest(
     encoding: Encoding,
     body: Bytes,
 ) -> Result<IngestOutcome, Refused> {
-    let started = Instant::now();
     let bytes = body.len() as u64;
     let request = IngestRequest {
         tenant,
@@ -142,15 +141,7 @@ pub(crate) async fn ingest(
     };
     let outcome = app.store.ingest(request).await?;
     let signal = signal.as_str();
-    metrics::counter!(self_metrics::INGESTED_ITEMS, "signal" => signal).increment(outcome.accepted);
     metrics::counter!(self_metrics::INGESTED_BYTES, "signal" => signal).increment(bytes);
-    for rejected in &outcome.reasons {
-        let reason = rejected.reason.as_str();
-        metrics::counter!(self_metrics::REJECTED_ITEMS, "signal" => signal, "reason" => reason)
-            .increment(rejected.count);
-    }
-    metrics::histogram!(self_metrics::INGEST_TO_VISIBLE, "signal" => signal)
-        .record(started.elapsed().as_secs_f64());
     Ok(outcome)
 }
 
