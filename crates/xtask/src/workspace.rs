@@ -42,8 +42,10 @@ pub async fn build_programs(root: &Path) -> anyhow::Result<Programs> {
     })
 }
 
-/// Builds packages, as far as they are not, and tells where the program of the same name of each
-/// is.
+/// Builds the workspace's programs, as far as they are not, and tells where those of `packages` are.
+///
+/// The whole workspace, because cargo picks the features of other people's crates by what is built
+/// together: with fewer packages it would compile most of them once more for `cargo test`.
 ///
 /// # Errors
 ///
@@ -53,8 +55,8 @@ pub async fn build<const N: usize>(
     packages: [&str; N],
 ) -> anyhow::Result<[PathBuf; N]> {
     let mut command = cargo(root);
-    command.args(["build", "--message-format", "json-render-diagnostics"]);
-    command.args(packages.iter().flat_map(|package| ["-p", package]));
+    command.args(["build", "--workspace", "--bins"]);
+    command.args(["--message-format", "json-render-diagnostics"]);
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
