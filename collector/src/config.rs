@@ -303,6 +303,8 @@ mod tests {
             ("WATCHKEEPER_OTLP_GRPC", "127.0.0.1:20"),
             ("WATCHKEEPER_OTLP_HTTP", "127.0.0.1:30"),
             ("WATCHKEEPER_LIMITS_BODY", "1MiB"),
+            ("WATCHKEEPER_CONFORMANCE", "a test's"),
+            ("WATCHKEEPER_PORT_8770_TCP", "Kubernetes'"),
             ("WATCHKEEPER_ALERTING_RULES", "[a.yml, b.yml]"),
             ("OTHER", "ignored"),
         ];

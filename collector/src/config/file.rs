@@ -176,6 +176,17 @@ const SECTIONS: &[(&str, &[&str])] = &[
 
 const PREFIX: &str = "WATCHKEEPER_";
 
+/// Variables with our prefix that others set: the project's tests, and Kubernetes for a service
+/// that is called `watchkeeper`.
+fn is_not_a_setting(path: &str) -> bool {
+    let of_tests = ["CONFORMANCE", "PYTHON", "BIN", "SCENARIO"];
+    let of_kubernetes = ["SERVICE_HOST", "SERVICE_PORT", "PORT"];
+    of_tests.contains(&path)
+        || of_kubernetes
+            .iter()
+            .any(|name| path == *name || path.starts_with(&format!("{name}_")))
+}
+
 impl Settings {
     /// Reads a file.
     ///
@@ -208,6 +219,9 @@ impl Settings {
             let Some(path) = name.strip_prefix(PREFIX) else {
                 continue;
             };
+            if is_not_a_setting(path) {
+                continue;
+            }
             let environment = |message: String| ConfigError::Environment {
                 name: name.clone(),
                 message,

@@ -78,10 +78,16 @@ async fn run_tests(root: &Path) -> anyhow::Result<Vec<Outcome>> {
     };
     outcomes.push(run("Rust tests", tests).await?);
     if has_ui {
-        let mut browser = Command::new("npx");
-        browser
-            .args(["playwright", "test"])
-            .current_dir(workspace::ui(root));
+        let npm = |arguments: &[&str]| {
+            let mut npm = Command::new("npm");
+            npm.args(arguments).current_dir(workspace::ui(root));
+            npm
+        };
+        outcomes.push(run("web page checks", npm(&["run", "check"])).await?);
+        outcomes.push(run("web unit tests", npm(&["test"])).await?);
+        let programs = workspace::build_programs(root).await?;
+        let mut browser = npm(&["run", "e2e"]);
+        browser.env("WATCHKEEPER_BIN", programs.watchkeeper);
         outcomes.push(run("browser tests", browser).await?);
     }
     Ok(outcomes)
@@ -120,7 +126,9 @@ async fn pass_on(output: impl AsyncRead + Unpin) -> anyhow::Result<Vec<String>> 
     Ok(closing)
 }
 
-/// Whether a runner sums up with this line: libtest, nextest or Playwright.
+/// Whether a runner sums up with this line: libtest, nextest, vitest or Playwright.
+///
+/// nextest shows libtest's own line of each failed test, which sums up nothing.
 fn is_closing(line: &str) -> bool {
     let line = line.trim_start();
     let counted = |word: &str| {
@@ -130,7 +138,8 @@ fn is_closing(line: &str) -> bool {
             .is_some_and(|first| first.parse::<u32>().is_ok());
         number && words.next() == Some(word)
     };
-    line.starts_with("test result:")
+    (line.starts_with("test result:") && !line.contains("FAILED. 0 passed; 1 failed"))
+        || line.starts_with("Tests  ")
         || (line.starts_with("Summary [") && line.contains("tests run"))
         || ["passed", "failed", "flaky", "skipped"]
             .into_iter()
@@ -174,6 +183,8 @@ mod tests {
                 true,
             ),
             ("  12 passed (8.4s)", true),
+            ("      Tests  109 passed (109)", true),
+            ("test result: FAILED. 0 passed; 1 failed; 0 ignored", false),
             ("  1 failed", true),
             ("test a::b ... ok", false),
             ("running 3 tests", false),
