@@ -34,6 +34,7 @@ struct AlertGroup {
     key: String,
     labels: Labels,
     receiver: String,
+    group_wait_ms: i64,
     group_interval_ms: i64,
     repeat_interval_ms: i64,
     /// When it is looked at next, Unix ms.
@@ -150,6 +151,11 @@ impl Dispatcher {
     pub(crate) fn flush(&mut self, now: i64) -> Vec<Notice> {
         let mut notices = Vec::new();
         for group in self.groups.values_mut() {
+            // A clock set back must not mute a group for as long as it was set back.
+            if group.next_flush != i64::MAX {
+                let longest_wait = group.group_wait_ms.max(group.group_interval_ms);
+                group.next_flush = group.next_flush.min(now.saturating_add(longest_wait));
+            }
             if group.next_flush > now {
                 continue;
             }
@@ -203,6 +209,7 @@ impl AlertGroup {
             key: group_key(route, &labels),
             labels,
             receiver: route.receiver.clone(),
+            group_wait_ms: route.group_wait_ms,
             group_interval_ms: route.group_interval_ms,
             repeat_interval_ms: route.repeat_interval_ms,
             next_flush,

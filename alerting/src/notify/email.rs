@@ -51,7 +51,7 @@ pub(crate) async fn send(config: &EmailConfig, entry: &OutboxEntry, external_url
         };
         match transport.send(mail).await {
             Ok(_) => attempt.settle(address, None),
-            Err(error) if error.is_permanent() => {
+            Err(error) if refuses_the_mailbox(&error) => {
                 attempt.settle(
                     address.clone(),
                     Some(format!("{address}: {}", chain(&error))),
@@ -61,6 +61,14 @@ pub(crate) async fn send(config: &EmailConfig, entry: &OutboxEntry, external_url
         }
     }
     attempt
+}
+
+/// Whether the server has said that this mailbox will never take the message (550 to 553). Every
+/// other refusal, of a login or a sender say, is for us to mend, and the page waits until we have.
+fn refuses_the_mailbox(error: &lettre::transport::smtp::Error) -> bool {
+    error
+        .status()
+        .is_some_and(|code| matches!(u16::from(code), 550..=553))
 }
 
 /// An error with its causes.

@@ -15,6 +15,9 @@ use super::config::{IntegrationConfig, IntegrationKind};
 use super::dispatch::supersede;
 use super::{email, webhook};
 
+/// The longest pause that a receiver may ask for, ms: an hour, as a page is worth a try by then.
+const LONGEST_ASKED_MS: i64 = 3_600_000;
+
 /// After this long a message that could not be delivered is given up, ms.
 const GIVE_UP_AFTER_MS: i64 = 5 * 24 * 3_600_000;
 
@@ -206,7 +209,10 @@ impl Sender {
                 message,
                 retry_after,
             }) => {
-                let asked = retry_after.map_or(0, |wait| wait.as_millis() as i64);
+                let asked = retry_after.map_or(0, |wait| {
+                    i64::try_from(wait.as_millis())
+                        .map_or(LONGEST_ASKED_MS, |wait| wait.min(LONGEST_ASKED_MS))
+                });
                 entry.due_at = finished + backoff::wait_ms(&entry.id, entry.attempts).max(asked);
                 (DeliveryOutcome::Retried(message), true)
             }
