@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use model::{Encoding, Signal};
 use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 use wire::{Compression, DecompressError};
 
 use super::{Refused, count_refusal, export_response, ingest};
@@ -22,6 +23,8 @@ use crate::app::{App, AppState, tenant};
 /// Bodies larger than this are decompressed off the async threads.
 const INLINE_DECOMPRESSION: usize = 64 << 10;
 
+/// How long a body may take to arrive: until then it holds its part of the budget.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
 /// How much of a body that is too large is read and dropped, and for how long.
 const DISCARDED_BYTES: usize = 128 << 20;
 const DISCARD_PATIENCE: Duration = Duration::from_secs(5);
@@ -129,7 +132,20 @@ async fn read_body<'a>(
     let permit = app.bodies.reserve(announced.unwrap_or(limit))?;
     let mut body = body;
     let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0));
-    while let Some(frame) = body.frame().await {
+    let patience = Instant::now() + BODY_PATIENCE;
+    loop {
+        let frame = tokio::time::timeout_at(patience, body.frame())
+            .await
+            .map_err(|_| {
+                Refused::invalid(
+                    StatusCode::REQUEST_TIMEOUT,
+                    format!(
+                        "the body did not arrive within {} s",
+                        BODY_PATIENCE.as_secs()
+                    ),
+                )
+            })?;
+        let Some(frame) = frame else { break };
         let frame = frame.map_err(|err| {
             Refused::invalid(
                 StatusCode::BAD_REQUEST,

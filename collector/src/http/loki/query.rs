@@ -9,6 +9,7 @@ use axum::response::Response;
 use model::TimeRange;
 use store::scan::SnapshotLogs;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use super::{LokiError, json, params};
 use crate::app::{App, tenant};
@@ -79,14 +80,26 @@ async fn evaluate_apart(
     question: Question,
 ) -> Result<Outcome, LogQlError> {
     let handle = Handle::current();
+    // Whoever stops waiting, at the timeout or because the client went, stops the work too.
+    let stop = CancellationToken::new();
+    let _stop_when_dropped = stop.clone().drop_guard();
     let computation = tokio::task::spawn_blocking(move || {
         handle.block_on(async {
             let limits = Limits::default();
-            match question {
-                Question::Range(request) => {
-                    logql::query_range(&table, &text, request, limits).await
+            let evaluation = async {
+                match question {
+                    Question::Range(request) => {
+                        logql::query_range(&table, &text, request, limits).await
+                    }
+                    Question::Instant(time) => {
+                        logql::query_instant(&table, &text, time, limits).await
+                    }
                 }
-                Question::Instant(time) => logql::query_instant(&table, &text, time, limits).await,
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => Err(LogQlError::Invalid("the query was stopped".to_owned())),
+                outcome = evaluation => outcome,
             }
         })
     });
