@@ -62,8 +62,28 @@ mod histogram_text {
 }
 
 /// The running totals of every delta series of a tenant.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Total>", into = "Vec<Total>")]
 pub(super) struct Accumulators(HashMap<Labels, Total>);
+
+impl From<Vec<Total>> for Accumulators {
+    fn from(totals: Vec<Total>) -> Self {
+        Self(
+            totals
+                .into_iter()
+                .map(|total| (total.labels.clone(), total))
+                .collect(),
+        )
+    }
+}
+
+impl From<Accumulators> for Vec<Total> {
+    fn from(accumulators: Accumulators) -> Self {
+        let mut totals: Self = accumulators.0.into_values().collect();
+        totals.sort_by(|a, b| a.labels.cmp(&b.labels));
+        totals
+    }
+}
 
 impl Accumulators {
     /// The cumulative sample that a delta point makes.
@@ -96,25 +116,23 @@ impl Accumulators {
         }
     }
 
-    /// The totals as text that [`Accumulators::read`] reads, `None` when there are none.
-    pub(super) fn write(&self) -> Option<String> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let mut totals: Vec<&Total> = self.0.values().collect();
-        totals.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Some(serde_json::to_string(&totals).expect("totals have no maps with other keys than text"))
+    /// The totals whose newest point is at `oldest_ms` (Unix ms) or later. A series that comes back
+    /// after that starts a new total, which queries read as a counter that was reset.
+    pub(super) fn since(&self, oldest_ms: i64) -> Self {
+        let recent = self
+            .0
+            .iter()
+            .filter(|(_, total)| total.last_ms >= oldest_ms);
+        Self(
+            recent
+                .map(|(labels, total)| (labels.clone(), total.clone()))
+                .collect(),
+        )
     }
 
-    /// Reads [`Accumulators::write`].
-    pub(super) fn read(text: &str) -> Result<Self, serde_json::Error> {
-        let totals: Vec<Total> = serde_json::from_str(text)?;
-        Ok(Self(
-            totals
-                .into_iter()
-                .map(|total| (total.labels.clone(), total))
-                .collect(),
-        ))
+    /// The newest point of all, Unix ms.
+    pub(super) fn newest_ms(&self) -> Option<i64> {
+        self.0.values().map(|total| total.last_ms).max()
     }
 
     /// How many series are totalled.
@@ -184,12 +202,23 @@ mod tests {
             (first.timestamp_ms, first.start_ms, first.value),
             (10, Some(0), SampleValue::Float(2.0))
         );
-        let mut after = Accumulators::read(&before.write().unwrap()).unwrap();
+        let text = serde_json::to_string(&before).unwrap();
+        let mut after: Accumulators = serde_json::from_str(&text).unwrap();
         let second = after.add(&delta(20, 3.0));
         assert_eq!(
             (second.timestamp_ms, second.start_ms, second.value),
             (20, Some(0), SampleValue::Float(5.0))
         );
+    }
+
+    #[test]
+    fn an_idle_total_is_dropped_and_starts_over() {
+        let mut totals = Accumulators::default();
+        totals.add(&delta(10, 2.0));
+        assert_eq!(totals.newest_ms(), Some(10));
+        assert_eq!(totals.since(10).len(), 1);
+        let mut later = totals.since(11);
+        assert_eq!(later.add(&delta(20, 1.0)).value, SampleValue::Float(1.0));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use model::{
     Exemplar, Labels, Matcher, MetricMetadata, NativeHistogram, SampleValue, SeriesSample,
 };
 use promql::matching::CompiledMatchers;
+use serde::{Deserialize, Serialize};
 
 use super::accumulator::Accumulators;
 use super::column::{Column, NO_START};
@@ -41,7 +42,7 @@ struct State {
     postings: Postings,
     metadata: BTreeMap<String, MetricMetadata>,
     accumulators: Accumulators,
-    /// Where the counters of the generation before started, so that their zero is stored once.
+    /// Starts that generations before this one dealt with.
     earlier_starts: HashMap<Labels, i64>,
     samples: u64,
     series_bytes: usize,
@@ -59,12 +60,30 @@ pub(super) struct SeriesColumns {
 struct HeadSeries {
     labels: Labels,
     columns: SeriesColumns,
-    /// The start time whose zero is stored already, Unix ms.
+    /// The start time that is dealt with: its zero is stored, or must not be. Unix ms.
     zero_at: Option<i64>,
     last_ms: i64,
 }
 
+/// What a generation hands to the next one, through memory or through the checkpoint.
+#[derive(Default, Serialize, Deserialize)]
+struct Carried {
+    totals: Accumulators,
+    /// Starts that are dealt with, of counters that a zero could still be stored for, Unix ms.
+    starts: Vec<(Labels, i64)>,
+}
+
 impl MetricHead {
+    fn continuing(carried: Carried) -> Self {
+        Self {
+            state: Mutex::new(State {
+                accumulators: carried.totals,
+                earlier_starts: carried.starts.into_iter().collect(),
+                ..State::default()
+            }),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Every critical section leaves the state whole, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -121,6 +140,32 @@ impl State {
         self.sample_bytes += series.columns.size_bytes() - before;
     }
 
+    /// What the next generation has to know. What is older than the horizon, counted back from the
+    /// newest sample, cannot matter any more.
+    fn carried(&self) -> Carried {
+        let newest = self.series.iter().map(|series| series.last_ms).max();
+        let Some(newest) = newest.max(self.accumulators.newest_ms()) else {
+            return Carried {
+                totals: self.accumulators.clone(),
+                starts: self.earlier_starts.clone().into_iter().collect(),
+            };
+        };
+        let oldest = newest.saturating_sub(ZERO_HORIZON_MS);
+        let mut starts = self.earlier_starts.clone();
+        for series in &self.series {
+            if let Some(start) = series.zero_at {
+                starts.insert(series.labels.clone(), start);
+            }
+        }
+        starts.retain(|_, start| *start >= oldest);
+        let mut starts: Vec<(Labels, i64)> = starts.into_iter().collect();
+        starts.sort();
+        Carried {
+            totals: self.accumulators.since(oldest),
+            starts,
+        }
+    }
+
     fn series_number(&mut self, labels: &Labels) -> u32 {
         if let Some(number) = self.by_labels.get(labels) {
             return *number;
@@ -153,6 +198,9 @@ impl HeadSeries {
     fn zero_before(&mut self, sample: &SeriesSample) -> Option<(i64, SampleValue)> {
         let start = sample.start_ms?;
         let fresh = self.zero_at != Some(start) && start > self.last_ms;
+        // Dealt with from here on, also when no zero is stored: in a later generation, which does
+        // not know this sample, a zero at its start could take its place.
+        self.zero_at = Some(start);
         let near = start < sample.timestamp_ms && sample.timestamp_ms - start <= ZERO_HORIZON_MS;
         if !fresh || !near {
             return None;
@@ -169,7 +217,6 @@ impl HeadSeries {
                 }))
             }
         };
-        self.zero_at = Some(start);
         Some((start, zero))
     }
 }
@@ -236,19 +283,7 @@ impl HeadRows for MetricHead {
     type Batch = MetricRows;
 
     fn successor(&self) -> Self {
-        let state = self.state();
-        let earlier_starts = state
-            .series
-            .iter()
-            .filter_map(|series| Some((series.labels.clone(), series.zero_at?)))
-            .collect();
-        Self {
-            state: Mutex::new(State {
-                accumulators: state.accumulators.clone(),
-                earlier_starts,
-                ..State::default()
-            }),
-        }
+        Self::continuing(self.state().carried())
     }
 
     fn apply(&self, batch: MetricRows) {
@@ -286,24 +321,23 @@ impl HeadRows for MetricHead {
     }
 
     fn accumulators(&self) -> Option<String> {
-        self.state().accumulators.write()
+        let carried = self.state().carried();
+        if carried.totals.len() == 0 && carried.starts.is_empty() {
+            return None;
+        }
+        Some(serde_json::to_string(&carried).expect("labels and numbers are JSON"))
     }
 
     fn restore(_settings: &HeadSettings, accumulators: Option<&str>) -> Result<Self, StoreError> {
-        let accumulators = match accumulators {
-            Some(text) => Accumulators::read(text).map_err(|error| StoreError::Damaged {
+        let carried = match accumulators {
+            Some(text) => serde_json::from_str(text).map_err(|error| StoreError::Damaged {
                 file: "accumulators of a metrics checkpoint".to_owned(),
                 offset: error.column() as u64,
                 message: error.to_string(),
             })?,
-            None => Accumulators::default(),
+            None => Carried::default(),
         };
-        Ok(Self {
-            state: Mutex::new(State {
-                accumulators,
-                ..State::default()
-            }),
-        })
+        Ok(Self::continuing(carried))
     }
 }
 

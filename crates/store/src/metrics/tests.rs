@@ -166,6 +166,36 @@ async fn a_counter_counts_from_zero_at_its_start_once() {
 }
 
 #[tokio::test]
+async fn a_first_sample_at_its_own_start_keeps_its_value_in_later_generations() {
+    let counter = |time, value| SeriesSample {
+        start_ms: Some(100),
+        ..gauge("a", time, value)
+    };
+    let head = empty();
+    apply(&head, [counter(100, 1000.0), counter(200, 1001.0)]);
+    let after_seal = Arc::new(head.successor());
+    let after_restart = restored(&head);
+    for next in [after_seal, after_restart] {
+        apply(&next, [counter(300, 1002.0)]);
+        let snapshot = MetricSnapshot {
+            splits: vec![Arc::new(sealed(&head).0)],
+            generations: vec![next],
+        };
+        let values: Vec<f64> = floats(&snapshot, &[]).await[0]
+            .1
+            .iter()
+            .map(|(_, bits)| f64::from_bits(*bits))
+            .collect();
+        assert_eq!(values, [1000.0, 1001.0, 1002.0]);
+    }
+}
+
+/// The head that continues from the checkpoint of `head`.
+fn restored(head: &MetricHead) -> Arc<MetricHead> {
+    Arc::new(MetricHead::restore(&SETTINGS, head.accumulators().as_deref()).unwrap())
+}
+
+#[tokio::test]
 async fn deltas_go_on_after_a_restart_from_the_checkpoint() {
     let delta = |time, value| SeriesSample {
         temporality: Temporality::Delta,
@@ -173,8 +203,7 @@ async fn deltas_go_on_after_a_restart_from_the_checkpoint() {
     };
     let head = empty();
     apply(&head, [delta(10, 1.0), delta(20, 2.0)]);
-    let restored =
-        Arc::new(MetricHead::restore(&SETTINGS, head.accumulators().as_deref()).unwrap());
+    let restored = restored(&head);
     apply(&restored, [delta(30, 4.0)]);
     let snapshot = MetricSnapshot {
         splits: vec![Arc::new(sealed(&head).0)],
