@@ -51,13 +51,19 @@ pub async fn sweep(
     let deleted = catalog
         .deleted_before(now.saturating_sub(nanos(grace)))
         .await?;
-    for split in &deleted {
+    let mut swept = Vec::with_capacity(deleted.len());
+    for split in deleted {
         let (objects, key) = (objects.clone(), Path::from(split.object_key.as_str()));
-        remove(objects, key).await?;
+        if let Err(error) = remove(objects, key).await {
+            // One file must not keep all others; it is tried again at the next sweep.
+            tracing::warn!(split_id = %split.id, %error, "an expired split could not be removed");
+            continue;
+        }
         // The file first: a crash in between leaves an entry whose file is gone, which is fine.
         catalog.forget(&split.id).await?;
+        swept.push(split);
     }
-    Ok(deleted)
+    Ok(swept)
 }
 
 /// Removes objects that the catalog does not know: written by a process that ended before it

@@ -35,12 +35,12 @@ pub(super) async fn read(database: &Database) -> Result<u64, StoreError> {
     Ok(row.map_or(0, |row| row.get::<i64, _>(0).unsigned_abs()))
 }
 
-/// Gives up everything up to `position`.
+/// Gives up everything up to `position`; never moves back.
 pub(super) async fn write(database: &Database, position: u64) -> Result<(), StoreError> {
     let position = i64::try_from(position).unwrap_or(i64::MAX);
     sqlx::query(
         "INSERT INTO ingest_log (name, cut) VALUES ($1, $2) \
-         ON CONFLICT (name) DO UPDATE SET cut = $2",
+         ON CONFLICT (name) DO UPDATE SET cut = $2 WHERE ingest_log.cut < $2",
     )
     .bind(NAME)
     .bind(position)

@@ -79,6 +79,8 @@ struct Inner {
     memory: Arc<Memory>,
     heads: Heads,
     sequencer: Sequencer,
+    /// Held while the log is cut: two cuts at once could each act on what the other has removed.
+    cutting: tokio::sync::Mutex<()>,
     readiness: Mutex<Readiness>,
     failures: Failures,
     splits: SplitCache<Split>,
@@ -198,6 +200,7 @@ impl Inner {
             heads: Heads::new(settings, Arc::clone(&memory), checkpoints),
             memory,
             sequencer: Sequencer::default(),
+            cutting: tokio::sync::Mutex::new(()),
             readiness: Mutex::new(Readiness::Replaying {
                 position: cut,
                 last: log.extent().last,

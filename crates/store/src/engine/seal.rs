@@ -240,6 +240,7 @@ impl Inner {
 
     /// Gives up the part of the log that every head's splits cover.
     async fn cut_log(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.cutting.lock().await;
         // Asked first: a record that is handed over later is not yet in the heads looked at.
         let handed_over = self.sequencer.handed_over();
         let unpublished = self

@@ -256,7 +256,15 @@ fn cut(shared: &Shared, through: u64) -> Result<(), LogError> {
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
             Err(err) => return Err(segment::io_error("remove", &path, &err)),
         }
-        shared.chain().segments.pop_front();
+        // Another cut may have taken it off meanwhile; the next one is still needed.
+        let mut chain = shared.chain();
+        if chain
+            .segments
+            .front()
+            .is_some_and(|oldest| oldest.path == path)
+        {
+            chain.segments.pop_front();
+        }
     }
     remove_leftovers(shared)
 }
