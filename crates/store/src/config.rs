@@ -12,8 +12,8 @@ pub struct StoreConfig {
     pub data_dir: PathBuf,
     /// The catalog's database: `postgres://…`; `None` is SQLite in the data directory.
     pub database_url: Option<String>,
-    /// Memory for requests in flight and heads together, bytes. At the limit requests are
-    /// answered with [`crate::IngestError::Full`].
+    /// Memory for requests in flight and heads together, bytes. At the limit requests wait for a
+    /// second and are then answered with [`crate::IngestError::Full`].
     pub memory_bytes: usize,
     /// The ingest log.
     pub log: LogConfig,
@@ -42,7 +42,7 @@ pub struct HeadConfig {
     pub row_group_rows: usize,
     /// A head of logs or spans with this many rows is sealed.
     pub split_rows: usize,
-    /// A head that holds this many bytes is sealed.
+    /// A head that holds this many bytes, of logs and spans in encoded row groups, is sealed.
     pub split_bytes: usize,
     /// A head whose oldest row was received longer ago than this is sealed.
     pub max_age: Duration,
@@ -79,7 +79,7 @@ impl StoreConfig {
         Self {
             data_dir: data_dir.into(),
             database_url: None,
-            memory_bytes: 384 << 20,
+            memory_bytes: 320 << 20,
             log: LogConfig::default(),
             head: HeadConfig::default(),
             retention: Retention::default(),

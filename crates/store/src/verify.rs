@@ -12,7 +12,7 @@ use crate::catalog::{Catalog, Checkpoint, SplitEntry, SqlCatalog};
 use crate::config::StoreConfig;
 use crate::database::Database;
 use crate::disk::{Disk, LocalDisk};
-use crate::engine::layout;
+use crate::engine::{absolute, layout};
 use crate::error::StoreError;
 use crate::lock::{self, DataDirectory};
 use crate::log;
@@ -53,7 +53,7 @@ pub struct Finding {
 /// The directory does not exist, is in use or of a later format, or its database cannot be read.
 /// Everything else is a finding.
 pub async fn verify(config: &StoreConfig) -> Result<VerifyReport, StoreError> {
-    let root = &config.data_dir;
+    let root = &absolute(&config.data_dir)?;
     let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
     // What is no data directory is not made one, and a missing database is not made anew.
     require(disk.as_ref(), &root.join(lock::FORMAT_FILE))?;

@@ -36,7 +36,7 @@ impl Inner {
         if head.has_full() {
             self.encode_soon.notify_one();
         }
-        if self.memory.heads() >= self.memory.limit() / 2 {
+        if self.memory.heads() >= self.memory.limit() / 4 * 3 {
             self.seal_soon.notify_one();
         }
     }
@@ -59,6 +59,7 @@ impl Inner {
                 // The rows stay as they are; sealing meets the same error and reports it.
                 tracing::warn!(%tenant, %signal, %error, "a row group could not be encoded");
             }
+            self.memory_freed.notify_waiters();
             self.seal_soon.notify_one();
         }
     }
@@ -99,8 +100,14 @@ impl Inner {
                 is_failing: self.failures.contains(&**head),
             })
             .collect();
+        let is_starved = self.memory.take_starved();
+        let taken = if is_starved {
+            self.memory.limit()
+        } else {
+            self.memory.heads()
+        };
         let pressure = Pressure {
-            memory: self.memory.heads() as u64,
+            memory: taken as u64,
             memory_limit: self.memory.limit() as u64,
             log: self.log.extent().bytes,
             log_limit: self.config.log.max_bytes,

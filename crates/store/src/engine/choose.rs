@@ -24,8 +24,8 @@ pub(super) struct Pressure {
 
 /// Indices of the heads whose newest generation is to be frozen, ascending.
 ///
-/// Full and old ones; besides, when memory is half taken the largest, and when the log is half
-/// full the one that keeps the most of it, unless something is being sealed already.
+/// Full and old ones; besides, when memory is three quarters taken the largest, and when the log is half
+/// full the one that keeps the most of it, unless something is being encoded or sealed already.
 pub(super) fn to_freeze(
     heads: &[Candidate],
     pressure: Pressure,
@@ -41,16 +41,16 @@ pub(super) fn to_freeze(
         // A row group of metrics is a series, so only the others are counted in rows.
         let has_many_rows =
             head.signal != Signal::Metrics && status.open_rows >= config.split_rows as u64;
-        is_old || has_many_rows || status.open_bytes >= config.split_bytes
+        is_old || has_many_rows || status.settled_bytes >= config.split_bytes
     };
     let mut chosen: Vec<usize> = (0..heads.len()).filter(|i| is_due(&heads[*i])).collect();
 
     let relief_is_coming = heads
         .iter()
-        .any(|head| head.status.frozen > 0 && !head.is_failing);
+        .any(|head| head.status.is_encoding || (head.status.frozen > 0 && !head.is_failing));
     if chosen.is_empty() && !relief_is_coming {
         let open = || (0..heads.len()).filter(|i| heads[*i].status.oldest_received_at.is_some());
-        if pressure.memory >= pressure.memory_limit / 2 {
+        if pressure.memory >= pressure.memory_limit / 4 * 3 {
             chosen.extend(open().max_by_key(|i| heads[*i].status.open_bytes));
         }
         if pressure.log >= pressure.log_limit / 2 {
@@ -78,6 +78,8 @@ mod tests {
                 oldest_received_at: Some(received_at),
                 open_rows: rows,
                 open_bytes: bytes,
+                settled_bytes: bytes,
+                is_encoding: false,
                 frozen: 0,
             },
             is_failing: false,
@@ -106,7 +108,7 @@ mod tests {
         assert_eq!(choose(relaxed, 100), [0; 0]);
         assert_eq!(choose(relaxed, 110), [0, 1, 2]);
         let memory = Pressure {
-            memory: 50,
+            memory: 75,
             ..relaxed
         };
         assert_eq!(choose(memory, 100), [2]);
@@ -115,7 +117,7 @@ mod tests {
 
         let mut full = heads;
         full[0].status.open_rows = 100;
-        full[1].status.open_bytes = 1000;
+        full[1].status.settled_bytes = 1000;
         assert_eq!(to_freeze(&full, memory, 100, &config), [0, 1]);
 
         let mut sealing = heads;
@@ -123,5 +125,7 @@ mod tests {
         assert_eq!(to_freeze(&sealing, memory, 100, &config), [0; 0]);
         sealing[1].is_failing = true;
         assert_eq!(to_freeze(&sealing, memory, 100, &config), [2]);
+        sealing[0].status.is_encoding = true;
+        assert_eq!(to_freeze(&sealing, memory, 100, &config), [0; 0]);
     }
 }

@@ -17,7 +17,12 @@ use crate::ingest::{IngestOutcome, IngestRequest, Readiness};
 use crate::log::{Entry, LogError};
 
 /// Memory that a request takes while it is decoded and applied, as a multiple of its body.
-const MEMORY_PER_BODY: usize = 4;
+const MEMORY_PER_BODY: usize = 8;
+/// How long a request waits for memory: senders that are a little too fast are slowed down, and
+/// only told so when that does not help.
+const MEMORY_WAIT: Duration = Duration::from_secs(1);
+/// Memory may also become free without a word, as when a query ends.
+const MEMORY_POLL: Duration = Duration::from_millis(50);
 /// Bodies up to this size are decoded where the request is served.
 const DECODED_IN_PLACE: usize = 128 << 10;
 /// What a sender is told when memory or the log is full: sealing takes about this long.
@@ -76,7 +81,7 @@ impl Store {
 impl Inner {
     async fn ingest(self: Arc<Self>, request: IngestRequest) -> Result<IngestOutcome, IngestError> {
         self.check_open()?;
-        let reservation = self.reserve(request.body.len())?;
+        let reservation = self.reserve(request.body.len()).await?;
         let (request, admitted) = self.admit(request).await?;
         if admitted.outcome.accepted == 0 {
             return Ok(admitted.outcome);
@@ -104,18 +109,26 @@ impl Inner {
         }
     }
 
-    fn reserve(&self, body_bytes: usize) -> Result<Reservation, IngestError> {
+    async fn reserve(&self, body_bytes: usize) -> Result<Reservation, IngestError> {
         let wanted = body_bytes.saturating_mul(MEMORY_PER_BODY);
-        self.memory.reserve(wanted).map_err(|taken| {
+        let started = Instant::now();
+        loop {
+            let taken = match self.memory.reserve(wanted) {
+                Ok(reservation) => return Ok(reservation),
+                Err(taken) => taken,
+            };
             self.seal_soon.notify_one();
-            IngestError::Full {
-                reason: format!(
-                    "{taken} of {} bytes of memory are taken",
-                    self.memory.limit()
-                ),
-                retry_after: RETRY_AFTER,
+            if started.elapsed() >= MEMORY_WAIT || wanted > self.memory.limit() {
+                return Err(IngestError::Full {
+                    reason: format!(
+                        "{taken} of {} bytes of memory are taken, this request needs {wanted}",
+                        self.memory.limit()
+                    ),
+                    retry_after: RETRY_AFTER,
+                });
             }
-        })
+            drop(tokio::time::timeout(MEMORY_POLL, self.memory_freed.notified()).await);
+        }
     }
 
     async fn admit(

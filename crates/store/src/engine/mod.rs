@@ -21,7 +21,7 @@ mod split_cache;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -89,8 +89,8 @@ struct Inner {
     seal_soon: Notify,
     /// A row group is full.
     encode_soon: Notify,
-    /// A generation was published: memory and log have shrunk.
-    published: Notify,
+    /// A row group was encoded or a generation published: memory has shrunk.
+    memory_freed: Notify,
     /// Cancelled when the store shuts down.
     stop: CancellationToken,
     /// Requests that were appended, and everything in the background.
@@ -111,13 +111,7 @@ impl Store {
     ///
     /// The directory is locked, unreadable, damaged or of a later format version.
     pub async fn open(mut config: StoreConfig) -> Result<Self, StoreError> {
-        // The disk takes absolute paths only; a relative one means the directory we start in.
-        config.data_dir =
-            std::path::absolute(&config.data_dir).map_err(|source| StoreError::Io {
-                action: "find",
-                path: config.data_dir.clone(),
-                source,
-            })?;
+        config.data_dir = absolute(&config.data_dir)?;
         let foundation = Foundation {
             disk: Arc::new(LocalDisk),
             catalog: Box::new(|catalog| Arc::new(catalog)),
@@ -212,7 +206,7 @@ impl Inner {
             log: Arc::new(log),
             seal_soon: Notify::new(),
             encode_soon: Notify::new(),
-            published: Notify::new(),
+            memory_freed: Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config,
@@ -226,6 +220,15 @@ impl Inner {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The path as the disk wants it, whatever the working directory becomes.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
+    std::path::absolute(path).map_err(|source| StoreError::Io {
+        action: "find data directory",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn open_files(

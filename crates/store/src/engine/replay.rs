@@ -100,7 +100,7 @@ impl Inner {
             };
             self.seal_soon.notify_one();
             // Perhaps it was published just before; then the wait ends by itself.
-            drop(tokio::time::timeout(MEMORY_WAIT, self.published.notified()).await);
+            drop(tokio::time::timeout(MEMORY_WAIT, self.memory_freed.notified()).await);
         }
     }
 }

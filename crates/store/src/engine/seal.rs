@@ -204,7 +204,7 @@ impl Inner {
             // The log stays longer than it has to; the next seal tries again.
             tracing::warn!(%error, "the ingest log could not be cut");
         }
-        self.published.notify_waiters();
+        self.memory_freed.notify_waiters();
         Ok(())
     }
 

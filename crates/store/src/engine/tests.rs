@@ -1,6 +1,6 @@
 //! The store end to end: what was acknowledged is found, whatever happens in between.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -329,6 +329,17 @@ async fn a_full_disk_answers_unavailable_and_recovers_by_itself() {
     store.ingest(logs(&["c"])).await.unwrap();
     assert_eq!(found(&store).await, ["a", "c"]);
     store.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_relative_data_directory_is_made() {
+    // Below the crate's own directory, which is where its tests run.
+    let parent = tempfile::tempdir_in(".").unwrap();
+    let relative = Path::new(parent.path().file_name().unwrap()).join("data");
+    let store = open(&relative).await;
+    store.ingest(logs(&["a"])).await.unwrap();
+    store.shutdown().await.unwrap();
+    assert!(crate::verify(&config(&relative)).await.unwrap().is_sound());
 }
 
 /// A directory with two splits and an unsealed record, closed; the paths of the splits.

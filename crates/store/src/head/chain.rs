@@ -117,6 +117,10 @@ pub struct HeadStatus {
     pub open_rows: u64,
     /// Memory of the newest generation, bytes.
     pub open_bytes: usize,
+    /// The part of it that only sealing gives back.
+    pub settled_bytes: usize,
+    /// Whether a full row group waits to be encoded, or is being encoded.
+    pub is_encoding: bool,
     /// Generations that wait to be sealed and published.
     pub frozen: usize,
 }
@@ -285,6 +289,10 @@ impl<H: HeadRows> Head for Chain<H> {
                 .map(|extent| extent.oldest_received_at),
             open_rows: newest.as_ref().map_or(0, |newest| newest.rows.rows()),
             open_bytes: newest.as_ref().map_or(0, |newest| newest.memory.get()),
+            settled_bytes: newest
+                .as_ref()
+                .map_or(0, |newest| newest.rows.settled_bytes()),
+            is_encoding: generations.iter().any(|g| g.rows.has_full()),
             frozen: generations.len() - 1,
         }
     }

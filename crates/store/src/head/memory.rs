@@ -1,7 +1,7 @@
 //! The account of memory: requests in flight and heads share one bound.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// How much memory is taken, and how much may be.
 #[derive(Debug)]
@@ -9,6 +9,8 @@ pub struct Memory {
     limit: usize,
     in_flight: AtomicUsize,
     heads: AtomicUsize,
+    /// Whether a request found no room since [`Memory::take_starved`] was last asked.
+    is_starved: AtomicBool,
 }
 
 impl Memory {
@@ -18,6 +20,7 @@ impl Memory {
             limit,
             in_flight: AtomicUsize::new(0),
             heads: AtomicUsize::new(0),
+            is_starved: AtomicBool::new(false),
         })
     }
 
@@ -29,6 +32,11 @@ impl Memory {
     /// Bytes that heads hold.
     pub fn heads(&self) -> usize {
         self.heads.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request found no room since this was last asked.
+    pub fn take_starved(&self) -> bool {
+        self.is_starved.swap(false, Ordering::Relaxed)
     }
 
     /// Takes `bytes` for a request, or says how much is taken already.
@@ -44,6 +52,7 @@ impl Memory {
         };
         let taken = before + self.heads();
         if taken + bytes > self.limit {
+            self.is_starved.store(true, Ordering::Relaxed);
             return Err(taken);
         }
         Ok(reservation)
@@ -113,7 +122,9 @@ mod tests {
         head.set(60);
         head.set(50);
         let first = memory.reserve(30).unwrap();
+        assert!(!memory.take_starved());
         assert_eq!(memory.reserve(30).unwrap_err(), 80);
+        assert!(memory.take_starved() && !memory.take_starved());
         drop(first);
         drop(memory.reserve(50).unwrap());
         drop(head);

@@ -36,6 +36,11 @@ pub trait HeadRows: Send + Sync + Sized + 'static {
     /// Memory held, bytes, accumulators included.
     fn size_bytes(&self) -> usize;
 
+    /// The part of it that stays until the generation is sealed: what is encoded.
+    fn settled_bytes(&self) -> usize {
+        self.size_bytes()
+    }
+
     /// Rows (of metrics: samples) held.
     fn rows(&self) -> u64;
 

@@ -91,6 +91,12 @@ impl<R: Row> RowHead<R> {
     }
 }
 
+/// Memory of open rows whose fields take `bytes`. Most of it is many small allocations: log records
+/// of 1.2 KB took 2.2 KB of resident memory.
+fn allocated(bytes: usize) -> usize {
+    bytes / 4 * 7
+}
+
 impl<R: Row> State<R> {
     fn close_open(&mut self) {
         if !self.open.is_empty() {
@@ -122,10 +128,15 @@ impl<R: Row> HeadRows for RowHead<R> {
     }
 
     fn size_bytes(&self) -> usize {
+        let encoded = self.settled_bytes();
         let state = self.state();
-        let encoded: usize = state.encoded.iter().map(|group| group.size_bytes()).sum();
         let waiting: usize = state.full.iter().map(|rows| rows.size_bytes()).sum();
-        encoded + waiting + state.open.size_bytes()
+        encoded + allocated(waiting + state.open.size_bytes())
+    }
+
+    fn settled_bytes(&self) -> usize {
+        let state = self.state();
+        state.encoded.iter().map(|group| group.size_bytes()).sum()
     }
 
     fn rows(&self) -> u64 {

@@ -46,11 +46,25 @@ pub(super) struct Chain {
     pub(super) last: u64,
     /// The number of the next segment to be made.
     pub(super) next_number: u64,
+    /// Whether the writer is at work on the newest segment, which then may not be removed.
+    pub(super) is_writing: bool,
 }
 
 impl Chain {
     pub(super) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Takes the oldest segment off the chain, when it holds nothing after `through`.
+    fn next_to_remove(&mut self, through: u64) -> Option<PathBuf> {
+        let oldest = self.segments.front()?;
+        let is_needed = oldest.last > through;
+        let is_empty = oldest.last < oldest.first;
+        let is_busy = self.segments.len() == 1 && (self.is_writing || is_empty);
+        if is_needed || is_busy {
+            return None;
+        }
+        self.segments.pop_front().map(|segment| segment.path)
     }
 
     fn cut(&self) -> u64 {
@@ -105,6 +119,7 @@ impl SegmentLog {
                 .max(continue_after),
             next_number: numbers.max().unwrap_or(0) + 1,
             segments: segments.into(),
+            is_writing: false,
         };
         let shared = Arc::new(Shared {
             disk,
@@ -239,31 +254,17 @@ fn read(shared: &Shared, after: u64, max_bytes: usize) -> Result<Vec<(u64, Entry
     Ok(found)
 }
 
-/// Removes whole segments, oldest first; never the newest, which says where positions stand.
+/// Removes whole segments, oldest first; the newest too, when nothing is being written to it.
 fn cut(shared: &Shared, through: u64) -> Result<(), LogError> {
     loop {
-        let path = {
-            let chain = shared.chain();
-            match chain.segments.front() {
-                Some(oldest) if chain.segments.len() > 1 && oldest.last <= through => {
-                    oldest.path.clone()
-                }
-                _ => break,
-            }
-        };
+        // Not in the loop's head, where the chain would stay locked while the file is removed.
+        let next = shared.chain().next_to_remove(through);
+        let Some(path) = next else { break };
         match shared.disk.remove(&path) {
             Ok(()) => {}
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
+            // It does not count any more and is removed by a later cut.
             Err(err) => return Err(segment::io_error("remove", &path, &err)),
-        }
-        // Another cut may have taken it off meanwhile; the next one is still needed.
-        let mut chain = shared.chain();
-        if chain
-            .segments
-            .front()
-            .is_some_and(|oldest| oldest.path == path)
-        {
-            chain.segments.pop_front();
         }
     }
     remove_leftovers(shared)
@@ -272,8 +273,11 @@ fn cut(shared: &Shared, through: u64) -> Result<(), LogError> {
 /// Removes files older than the oldest segment: a crash may bring back what was cut, and failed
 /// attempts to make a segment leave files behind.
 fn remove_leftovers(shared: &Shared) -> Result<(), LogError> {
-    let Some(oldest) = shared.chain().segments.front().map(|oldest| oldest.number) else {
-        return Ok(());
+    let oldest = {
+        let chain = shared.chain();
+        let oldest = chain.segments.front();
+        // A segment that is being made is not in the chain yet.
+        oldest.map_or(chain.next_number - 1, |oldest| oldest.number)
     };
     let entries = shared
         .disk

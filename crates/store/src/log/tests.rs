@@ -344,3 +344,24 @@ async fn positions_continue_after_those_known_to_be_used() {
     log.close().await;
     assert_eq!(read_all(&open(&disk).unwrap(), 41).await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_log_that_is_cut_to_its_end_takes_no_space_and_goes_on() {
+    let disk = SimulatedDisk::new();
+    let log = open(&disk).unwrap();
+    log.append(entry("a")).await.unwrap();
+    log.cut(1).await.unwrap();
+    let empty = Extent {
+        cut: 1,
+        last: 1,
+        bytes: 0,
+    };
+    assert_eq!(log.extent(), empty);
+    assert_eq!(disk.list(Path::new(DIRECTORY)).unwrap(), []);
+    assert_eq!(log.append(entry("b")).await, Ok(2));
+    log.close().await;
+
+    // The removed segment comes back, since its directory was not synced after that.
+    let log = open(&disk.restart(Unsynced::Lost)).unwrap();
+    assert_eq!(names(&read_all(&log, 1).await), ["b"]);
+}

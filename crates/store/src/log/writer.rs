@@ -30,8 +30,8 @@ pub(super) struct Append {
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    /// The newest segment of the chain, when it may be written further.
-    file: Option<Box<dyn DiskFile>>,
+    /// The file of the newest segment and its number, when it may be written further.
+    file: Option<(u64, Box<dyn DiskFile>)>,
     buffer: Vec<u8>,
 }
 
@@ -63,7 +63,13 @@ impl Writer {
         if group.is_empty() {
             return;
         }
-        match self.write(&group) {
+        self.shared.chain().is_writing = true;
+        let written = self.write(&group);
+        if written.is_err() {
+            self.give_up_segment();
+        }
+        self.shared.chain().is_writing = false;
+        match written {
             Ok(first) => {
                 for (position, append) in (first..).zip(group) {
                     answer(append, Ok(position));
@@ -72,7 +78,6 @@ impl Writer {
             Err(error) => {
                 tracing::warn!(%error, requests = group.len(), "the ingest log cannot be written");
                 metrics::counter!("watchkeeper_ingest_log_failures_total").increment(1);
-                self.give_up_segment();
                 for append in group {
                     answer(append, Err(LogError::Unavailable(error.clone())));
                 }
@@ -99,11 +104,16 @@ impl Writer {
 
     /// Writes and syncs a group; returns its first position.
     fn write(&mut self, group: &[Append]) -> Result<u64, String> {
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => self.new_segment().map_err(|err| err.to_string())?,
+        let (last, newest) = {
+            let chain = self.shared.chain();
+            let newest = chain.segments.back().map(|segment| segment.number);
+            (chain.last, newest)
         };
-        let last = self.shared.chain().last;
+        let (number, mut file) = match self.file.take() {
+            // Else it was cut off since the last group.
+            Some((number, file)) if Some(number) == newest => (number, file),
+            _ => self.new_segment().map_err(|err| err.to_string())?,
+        };
         self.write_records(file.as_mut(), group, last)
             .map_err(|err| format!("write a segment: {err}"))?;
         let started = Instant::now();
@@ -122,7 +132,7 @@ impl Writer {
         segment.last = end;
         segment.bytes += written;
         if segment.bytes < self.shared.config.segment_bytes {
-            self.file = Some(file);
+            self.file = Some((number, file));
         }
         Ok(last + 1)
     }
@@ -153,7 +163,7 @@ impl Writer {
 
     /// Makes the next segment and adds it to the chain. Its header is durable before any record
     /// follows, so a file whose header cannot be read never holds an acknowledged record.
-    fn new_segment(&mut self) -> Result<Box<dyn DiskFile>, LogError> {
+    fn new_segment(&mut self) -> Result<(u64, Box<dyn DiskFile>), LogError> {
         let header = {
             let mut chain = self.shared.chain();
             let number = chain.next_number;
@@ -186,7 +196,7 @@ impl Writer {
             last: header.first - 1,
             bytes: HEADER_BYTES as u64,
         });
-        Ok(file)
+        Ok((header.number, file))
     }
 
     /// After a failure: the next group begins a new segment. One without a durable record is
