@@ -162,9 +162,9 @@ impl<'a> FamilyBuilder<'a> {
 }
 
 /// An overflow column's JSON, or `None` when nothing overflows.
-pub(super) fn overflow_text(
+pub(super) fn overflow_text<N: Into<String>>(
     entries: &[(&str, &Value)],
-    others: impl IntoIterator<Item = (&'static str, Json)>,
+    others: impl IntoIterator<Item = (N, Json)>,
 ) -> Option<String> {
     let mut object = Map::new();
     if !entries.is_empty() {
@@ -172,7 +172,7 @@ pub(super) fn overflow_text(
         object.insert("attributes".to_owned(), json);
     }
     for (name, value) in others {
-        object.insert(name.to_owned(), value);
+        object.insert(name.into(), value);
     }
     (!object.is_empty()).then(|| Json::Object(object).to_string())
 }
@@ -240,7 +240,8 @@ impl<'a> FamilyReader<'a> {
     }
 }
 
-fn value_at(kind: ColumnType, column: &ArrayRef, row: usize) -> Value {
+/// The value at a row where it is not null.
+pub(super) fn value_at(kind: ColumnType, column: &ArrayRef, row: usize) -> Value {
     match kind {
         ColumnType::String => Value::String(column.as_string::<i32>().value(row).to_owned()),
         ColumnType::Int => Value::Int(column.as_primitive::<Int64Type>().value(row)),

@@ -218,6 +218,12 @@ impl Promotions {
         keys.get(key)?[kind as usize]
     }
 
+    /// Whether this column is promoted.
+    pub fn has(&self, promotion: &Promotion) -> bool {
+        let Promotion { family, key, kind } = promotion;
+        self.position(*family, key, *kind).is_some()
+    }
+
     /// The promoted columns with their names, in their order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Promotion, &str)> {
         self.columns

@@ -13,6 +13,7 @@
 pub mod layout;
 pub mod typed_json;
 
+mod align;
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod attributes;
@@ -23,6 +24,7 @@ mod open_rows;
 mod read;
 mod spans;
 
+pub use align::align;
 pub use encode::{Row, decode, encode, promote};
 pub use layout::{ColumnType, Family, MAX_PROMOTED, Promotion, Promotions};
 pub use open_rows::{OpenChunk, OpenRows, RowsInMemory};

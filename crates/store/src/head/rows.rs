@@ -159,14 +159,7 @@ impl<R: Row> HeadRows for RowHead<R> {
         self.state().close_open();
         self.encode_full()?;
         let row_groups = self.state().encoded.clone();
-        let split = split::write(&row_groups)?;
-        out.write_all(&split.bytes)
-            .map_err(|source| StoreError::Io {
-                action: "write",
-                path: "a split".into(),
-                source,
-            })?;
-        Ok(split.summary)
+        split::write(&row_groups, out)
     }
 
     fn restore(settings: &HeadSettings, _accumulators: Option<&str>) -> Result<Self, StoreError> {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,22 +25,23 @@ struct Entry {
     length: u64,
 }
 
-/// Puts files into one run of bytes.
-pub(super) fn pack(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = Vec::new();
+/// Writes files as one run of bytes.
+pub(super) fn pack(files: &[(String, OwnedBytes)], out: &mut dyn Write) -> io::Result<()> {
     let mut table = Vec::new();
+    let mut offset = 0;
     for (name, content) in files {
+        let length = content.len() as u64;
         table.push(Entry {
             name: name.clone(),
-            offset: bytes.len() as u64,
-            length: content.len() as u64,
+            offset,
+            length,
         });
-        bytes.extend_from_slice(content);
+        offset += length;
+        out.write_all(content)?;
     }
     let table = serde_json::to_vec(&table)?;
-    bytes.extend_from_slice(&table);
-    bytes.extend_from_slice(&(table.len() as u32).to_le_bytes());
-    Ok(bytes)
+    out.write_all(&table)?;
+    out.write_all(&(table.len() as u32).to_le_bytes())
 }
 
 /// A read-only tantivy directory over [`pack`]ed bytes.
@@ -118,17 +120,17 @@ impl HasLen for File {
 }
 
 impl FileHandle for File {
-    fn read_bytes(&self, range: Range<usize>) -> std::io::Result<OwnedBytes> {
+    fn read_bytes(&self, range: Range<usize>) -> io::Result<OwnedBytes> {
         if range.start > range.end || range.end > self.0.len() {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(OwnedBytes::new(Stable(self.0.slice(range))))
     }
 }
 
-fn read_only() -> std::io::Error {
-    std::io::Error::new(
-        std::io::ErrorKind::Unsupported,
+fn read_only() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
         "the index of a split is read-only",
     )
 }
@@ -160,11 +162,11 @@ impl Directory for Container {
         Ok(self.file(path)?.to_vec())
     }
 
-    fn atomic_write(&self, _: &Path, _: &[u8]) -> std::io::Result<()> {
+    fn atomic_write(&self, _: &Path, _: &[u8]) -> io::Result<()> {
         Err(read_only())
     }
 
-    fn sync_directory(&self) -> std::io::Result<()> {
+    fn sync_directory(&self) -> io::Result<()> {
         Ok(())
     }
 

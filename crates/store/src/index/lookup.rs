@@ -251,7 +251,7 @@ impl<'a> BlockLookup<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::{TermsBuilder, build};
+    use crate::index::{IndexPart, TermsBuilder, build};
     use arrow::array::{ArrayRef, Int64Array, StringArray};
     use bytes::Bytes;
     use std::sync::Arc;
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn both_forms_of_an_index_find_the_same_blocks() {
         let memory = terms();
-        let bytes = Bytes::from(build(&[&memory]).unwrap());
+        let bytes = packed(&[IndexPart::RowGroup(&memory)]);
         let split = BlockIndex::open(bytes, 3).unwrap();
         let cases: [(Lookup, &[usize]); 17] = [
             (word("body", "disk"), &[0, 1]),
@@ -338,13 +338,57 @@ mod tests {
         }
     }
 
+    fn packed(parts: &[IndexPart<'_>]) -> Bytes {
+        let mut bytes = Vec::new();
+        build(parts).unwrap().write_to(&mut bytes).unwrap();
+        Bytes::from(bytes)
+    }
+
     #[test]
     fn stacked_row_groups_keep_their_terms() {
         let terms = terms();
-        let bytes = Bytes::from(build(&[&terms, &terms]).unwrap());
+        let part = IndexPart::RowGroup(&terms);
+        let bytes = packed(&[part, part]);
         let split = BlockIndex::open(bytes.clone(), 6).unwrap();
         assert_eq!(split.terms_of(0..3).unwrap(), terms);
         assert_eq!(split.terms_of(3..6).unwrap(), terms);
         assert!(BlockIndex::open(bytes, 5).is_err());
+    }
+
+    #[test]
+    fn stacked_splits_keep_the_terms_of_the_blocks_that_stay() {
+        let terms = terms();
+        let part = IndexPart::RowGroup(&terms);
+        let two = BlockIndex::open(packed(&[part, part]), 6).unwrap();
+        let mut second = BlockSet::none(6);
+        (3..6).for_each(|block| second.insert(block));
+        let parts = [
+            IndexPart::Split(&two, &BlockSet::all(6)),
+            part,
+            part,
+            IndexPart::Split(&two, &second),
+        ];
+        let stacked = BlockIndex::open(packed(&parts), 15).unwrap();
+        for first in (0..15).step_by(3) {
+            assert_eq!(stacked.terms_of(first..first + 3).unwrap(), terms);
+        }
+
+        // A term that only blocks which are left out have is gone.
+        let mut last = BlockSet::none(6);
+        last.insert(5);
+        let parts = [IndexPart::Split(&two, &last), IndexPart::Split(&two, &last)];
+        let stacked = BlockIndex::open(packed(&parts), 2).unwrap();
+        let mut found = BlockSet::none(2);
+        for (word, known) in [("disk", false), ("node", false)] {
+            let is_known = stacked.add_term(IndexField::Words, word, &mut found);
+            assert_eq!(is_known.unwrap(), known, "{word}");
+        }
+        let route = pair("attr.route", "/c");
+        assert!(
+            stacked
+                .add_term(IndexField::Pairs, &route, &mut found)
+                .unwrap()
+        );
+        assert_eq!(found.count(), 2);
     }
 }

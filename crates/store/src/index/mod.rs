@@ -21,7 +21,7 @@ mod terms;
 pub use blocks::BlockSet;
 pub use lookup::{BlockLookup, Terms};
 pub(crate) use lookup::{IdBlocks, knows_values};
-pub use segment::{BlockIndex, IndexError, build};
+pub use segment::{BlockIndex, BuiltIndex, IndexError, IndexPart, build};
 pub use terms::{BlockTerms, TermsBuilder};
 
 /// Rows in a block; also the rows of a data page.

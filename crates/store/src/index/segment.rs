@@ -1,13 +1,17 @@
 //! The tantivy index of a split: one segment, one document for each block.
 
 use bytes::Bytes;
-use tantivy::directory::Directory;
-use tantivy::directory::RamDirectory;
-use tantivy::index::SegmentReader;
+use tantivy::directory::{Directory, OwnedBytes, RamDirectory};
+use tantivy::fastfield::{AliveBitSet, write_alive_bitset};
+use tantivy::index::{Segment, SegmentReader};
+use tantivy::indexer::merge_filtered_segments;
 use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
-use tantivy::{DocSet, Index, InvertedIndexReader, TERMINATED, TantivyDocument};
+use tantivy::{
+    BitSet, DocSet, Index, IndexSettings, InvertedIndexReader, TERMINATED, TantivyDocument,
+};
 
 use std::collections::HashMap;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::container::{Container, pack};
@@ -48,18 +52,72 @@ fn field(field: IndexField) -> Field {
     Field::from_field_id(field as u32)
 }
 
-/// Makes the index of the row groups' blocks, numbered through in their order.
+/// What a stretch of blocks of an index is made of.
+#[derive(Debug, Clone, Copy)]
+pub enum IndexPart<'a> {
+    /// All blocks of a row group in memory.
+    RowGroup(&'a BlockTerms),
+    /// Some blocks of another split, in their order.
+    Split(&'a BlockIndex, &'a BlockSet),
+}
+
+/// An index that is ready to be written into a split.
+pub struct BuiltIndex {
+    files: Vec<(String, OwnedBytes)>,
+}
+
+impl BuiltIndex {
+    /// Writes the index as [`BlockIndex::open`] reads it.
+    ///
+    /// # Errors
+    ///
+    /// `out` failed.
+    pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        pack(&self.files, out)
+    }
+}
+
+/// Makes the index of the parts' blocks, numbered through in their order. The terms of other
+/// splits are merged; no row is looked at.
 ///
 /// # Errors
 ///
-/// tantivy failed; in memory it has no reason to.
-pub fn build(row_groups: &[&BlockTerms]) -> Result<Vec<u8>, IndexError> {
+/// No parts, or tantivy failed: it has a reason only when another split's index is damaged.
+pub fn build(parts: &[IndexPart<'_>]) -> Result<BuiltIndex, IndexError> {
+    let in_memory = |part: &IndexPart<'_>| matches!(part, IndexPart::RowGroup(_));
+    let mut segments = Vec::new();
+    let mut kept = Vec::new();
+    for run in parts.chunk_by(|a, b| in_memory(a) && in_memory(b)) {
+        if let [IndexPart::Split(index, blocks)] = run {
+            segments.push(only_segment(&index.index)?);
+            kept.push(alive(blocks));
+            continue;
+        }
+        let (index, directory) = index_of(run)?;
+        if run.len() == parts.len() {
+            return files_of(&index, &directory);
+        }
+        segments.push(only_segment(&index)?);
+        kept.push(None);
+    }
+    let directory = RamDirectory::create();
+    let settings = IndexSettings::default();
+    let index = merge_filtered_segments(&segments, settings, kept, directory.clone())
+        .map_err(IndexError::from_display)?;
+    files_of(&index, &directory)
+}
+
+/// The index of row groups in memory alone.
+fn index_of(parts: &[IndexPart<'_>]) -> Result<(Index, RamDirectory), IndexError> {
     let directory = RamDirectory::create();
     let mut writer = Index::builder()
         .schema(schema())
         .single_segment_index_writer::<TantivyDocument>(directory.clone(), WRITER_MEMORY)
         .map_err(IndexError::from_display)?;
-    for terms in row_groups {
+    for part in parts {
+        let IndexPart::RowGroup(terms) = part else {
+            continue;
+        };
         for block in 0..terms.blocks {
             let mut document = TantivyDocument::new();
             for kind in IndexField::ALL {
@@ -76,22 +134,57 @@ pub fn build(row_groups: &[&BlockTerms]) -> Result<Vec<u8>, IndexError> {
         }
     }
     let index = writer.finalize().map_err(IndexError::from_display)?;
+    Ok((index, directory))
+}
+
+fn files_of(index: &Index, directory: &RamDirectory) -> Result<BuiltIndex, IndexError> {
     let mut paths: Vec<std::path::PathBuf> =
         index.directory().list_managed_files().into_iter().collect();
     paths.sort();
     let mut files = Vec::new();
     for path in paths {
         // Lock files are listed but gone.
-        if let Ok(content) = directory.atomic_read(&path) {
+        if let Ok(file) = directory.get_file_handle(&path) {
+            let content = file
+                .read_bytes(0..file.len())
+                .map_err(IndexError::from_display)?;
             files.push((path.display().to_string(), content));
         }
     }
-    pack(&files).map_err(IndexError::from_display)
+    Ok(BuiltIndex { files })
+}
+
+fn only_segment(index: &Index) -> Result<Segment, IndexError> {
+    let segments = index
+        .searchable_segments()
+        .map_err(IndexError::from_display)?;
+    match <[Segment; 1]>::try_from(segments) {
+        Ok([segment]) => Ok(segment),
+        Err(segments) => Err(IndexError(format!(
+            "expected one segment, found {}",
+            segments.len()
+        ))),
+    }
+}
+
+/// Which documents stay, as tantivy wants it; `None` when all do.
+fn alive(blocks: &BlockSet) -> Option<AliveBitSet> {
+    if blocks.count() == blocks.len() {
+        return None;
+    }
+    let mut set = BitSet::with_max_value(blocks.len() as u32);
+    for block in (0..blocks.len()).filter(|block| blocks.contains(*block)) {
+        set.insert(block as u32);
+    }
+    let mut bytes = Vec::new();
+    write_alive_bitset(&set, &mut bytes).expect("memory takes every write");
+    Some(AliveBitSet::open(OwnedBytes::new(bytes)))
 }
 
 /// A split's index, open for look-ups.
 pub struct BlockIndex {
     blocks: usize,
+    index: Index,
     fields: HashMap<&'static str, Arc<InvertedIndexReader>>,
 }
 
@@ -113,16 +206,8 @@ impl BlockIndex {
         let container =
             Container::open(bytes).ok_or_else(|| IndexError("its file table is damaged".into()))?;
         let index = Index::open(container).map_err(IndexError::from_display)?;
-        let segments = index
-            .searchable_segments()
-            .map_err(IndexError::from_display)?;
-        let [segment] = segments.as_slice() else {
-            return Err(IndexError(format!(
-                "expected one segment, found {}",
-                segments.len()
-            )));
-        };
-        let reader = SegmentReader::open(segment).map_err(IndexError::from_display)?;
+        let segment = only_segment(&index)?;
+        let reader = SegmentReader::open(&segment).map_err(IndexError::from_display)?;
         if reader.max_doc() as usize != blocks {
             return Err(IndexError(format!(
                 "it covers {} blocks, the split has {blocks}",
@@ -136,7 +221,11 @@ impl BlockIndex {
                 .map_err(IndexError::from_display)?;
             fields.insert(kind.name(), inverted);
         }
-        Ok(Self { blocks, fields })
+        Ok(Self {
+            blocks,
+            index,
+            fields,
+        })
     }
 
     /// How many blocks the split has.

@@ -19,7 +19,8 @@ use crate::columns::{OpenRows, Promotions, arbitrary, encode, promote};
 use crate::error::{QueryError, StoreError};
 use crate::index::BLOCK_ROWS;
 use crate::search::{HistogramStep, LogHistogram, LogPage, LogSearch, Order, SqlLimits};
-use crate::split::{RowGroup, Split, SplitSource, write};
+use crate::split::tests::written;
+use crate::split::{RowGroup, Split, SplitSource};
 
 type Rows = Vec<(Seq, LogRecord)>;
 
@@ -110,7 +111,7 @@ async fn split_of(groups: &[Rows]) -> Arc<Split> {
         .iter()
         .map(|rows| Arc::new(RowGroup::build(rows).unwrap()))
         .collect();
-    let bytes = Bytes::from(write(&groups).unwrap().bytes);
+    let bytes = Bytes::from(written(&groups).0);
     Arc::new(
         Split::open("logs/x.parquet", SplitSource::Memory(bytes))
             .await
@@ -486,7 +487,7 @@ async fn damage_makes_a_search_partial_and_sql_fail() {
         .iter()
         .map(|rows| Arc::new(RowGroup::build(*rows).unwrap()))
         .collect();
-    let mut bytes = write(&groups).unwrap().bytes;
+    let mut bytes = written(&groups).0;
     bytes[40] ^= 1;
     let source = SplitSource::Memory(Bytes::from(bytes));
     let split = Arc::new(Split::open("logs/bad.parquet", source).await.unwrap());
@@ -580,7 +581,7 @@ async fn a_trace_is_found_in_every_part() {
         let rows: Vec<_> = times.map(|n| span(n, 1 + (n % 3) as u8)).collect();
         Arc::new(RowGroup::build(&rows).unwrap())
     };
-    let bytes = Bytes::from(write(&[group(0..9), group(9..12)]).unwrap().bytes);
+    let bytes = Bytes::from(written(&[group(0..9), group(9..12)]).0);
     let split = Split::open("spans/x.parquet", SplitSource::Memory(bytes))
         .await
         .unwrap();

@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 
 use super::damage::Damage;
 
@@ -19,18 +20,7 @@ pub(super) fn regions(metadata: &ParquetMetaData) -> Result<Vec<Range<u64>>, Dam
     let offset_index = metadata.offset_index().ok_or_else(unlocated)?;
     for (group, pages_of) in metadata.row_groups().iter().zip(offset_index) {
         for (column, pages) in group.columns().iter().zip(pages_of) {
-            let (start, length) = column.byte_range();
-            let first = pages
-                .page_locations()
-                .first()
-                .map_or(start + length, |page| page.offset as u64);
-            if first > start {
-                regions.push(start..first);
-            }
-            for page in pages.page_locations() {
-                let start = page.offset as u64;
-                regions.push(start..start + page.compressed_page_size as u64);
-            }
+            regions.extend(pages_of_chunk(column, pages));
             if let (Some(offset), Some(length)) =
                 (column.bloom_filter_offset(), column.bloom_filter_length())
             {
@@ -41,32 +31,36 @@ pub(super) fn regions(metadata: &ParquetMetaData) -> Result<Vec<Range<u64>>, Dam
     Ok(regions)
 }
 
-/// The table for a file, padded with zeros to `capacity` bytes.
-pub(super) fn table(
-    file: &[u8],
-    regions: &[Range<u64>],
-    capacity: usize,
-) -> Result<Vec<u8>, Damage> {
-    let mut table = Vec::with_capacity(capacity);
-    table.extend_from_slice(&(regions.len() as u32).to_le_bytes());
-    for region in regions {
-        let bytes = file
-            .get(region.start as usize..region.end as usize)
-            .ok_or_else(|| Damage::new(region.start, "a page lies outside of the file"))?;
-        table.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
+/// The pages of one column chunk: the dictionary page if there is one, the data pages.
+pub(super) fn pages_of_chunk(
+    column: &ColumnChunkMetaData,
+    pages: &OffsetIndexMetaData,
+) -> impl Iterator<Item = Range<u64>> {
+    let (start, length) = column.byte_range();
+    let locations = pages.page_locations();
+    let first = locations
+        .first()
+        .map_or(start + length, |page| page.offset as u64);
+    let dictionary = (first > start).then_some(start..first);
+    let data = locations.iter().map(|page| {
+        let start = page.offset as u64;
+        start..start + page.compressed_page_size as u64
+    });
+    dictionary.into_iter().chain(data)
+}
+
+/// The table of these checksums.
+pub(super) fn table(checksums: &[u32]) -> Vec<u8> {
+    let mut table = Vec::with_capacity(table_length(checksums.len()));
+    table.extend_from_slice(&(checksums.len() as u32).to_le_bytes());
+    for checksum in checksums {
+        table.extend_from_slice(&checksum.to_le_bytes());
     }
-    if table.len() > capacity {
-        return Err(Damage::new(
-            0,
-            "more pages than the table of checksums has room for",
-        ));
-    }
-    table.resize(capacity, 0);
-    Ok(table)
+    table
 }
 
 /// The bytes that a table of this many checksums takes.
-pub(super) fn table_length(regions: usize) -> usize {
+fn table_length(regions: usize) -> usize {
     4 + 4 * regions
 }
 

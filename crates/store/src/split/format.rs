@@ -91,14 +91,13 @@ pub(super) const fn signal_of(table: Table) -> Signal {
     }
 }
 
-/// Puts the tail's checksum into a finished file.
+/// Puts the tail's checksum into a finished tail.
 ///
 /// # Errors
 ///
-/// The file has no entry.
-pub(super) fn stamp(file: &mut [u8], tail_offset: usize) -> Result<(), Damage> {
-    let tail = &mut file[tail_offset..];
-    let digits = digits_in(tail).ok_or_else(|| no_entry(tail_offset as u64))?;
+/// It has no entry.
+pub(super) fn stamp(tail: &mut [u8]) -> Result<(), Damage> {
+    let digits = digits_in(tail).ok_or_else(|| no_entry(0))?;
     let checksum = format!("{:08x}", crc32fast::hash(tail));
     tail[digits..digits + checksum.len()].copy_from_slice(checksum.as_bytes());
     Ok(())

@@ -11,18 +11,24 @@
 
 mod checksums;
 mod damage;
+mod details;
 mod format;
+mod merge;
 mod open;
+mod output;
 mod parquet_file;
+mod regroup;
 mod row_group;
 mod verify;
 mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+pub use details::{ServiceRows, SplitDetails};
+pub use merge::{Amount, MergedSplit, merge};
 pub use open::Split;
 pub use parquet_file::{ParquetFile, SplitSource};
 pub use row_group::{MAX_ROW_GROUP_BYTES, MAX_ROW_GROUP_ROWS, RowGroup};
 pub use verify::{Verified, verify};
-pub use write::{WrittenSplit, write};
+pub use write::write;

@@ -17,7 +17,7 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 use query::schema;
@@ -101,6 +101,16 @@ impl ParquetFile {
             metadata,
             checksums,
         })
+    }
+
+    /// A file that was just encoded and never leaves memory, so nothing in it is checked.
+    pub(super) fn in_memory(name: &str, bytes: Vec<u8>) -> Result<Self, StoreError> {
+        let bytes = Bytes::from(bytes);
+        let metadata = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Required)
+            .parse_and_finish(&bytes)
+            .map_err(|err| from_parquet(name, err))?;
+        Self::new(name.to_owned(), SplitSource::Memory(bytes), metadata, None)
     }
 
     /// The file's name in messages.
@@ -248,7 +258,8 @@ impl ParquetFile {
         Ok(())
     }
 
-    async fn checked(&self, range: Range<u64>) -> Result<Bytes, ParquetError> {
+    /// The bytes of whole pages or of one bloom filter, checked.
+    pub(super) async fn checked(&self, range: Range<u64>) -> Result<Bytes, ParquetError> {
         let offset = range.start;
         let bytes = self.source.fetch(range).await?;
         if let Some(checksums) = &self.checksums {

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
-use bytes::Bytes;
 use model::{Resource, Seq};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
 use parquet::file::properties::{
     BloomFilterPosition, EnabledStatistics, WriterProperties, WriterPropertiesBuilder,
 };
@@ -18,7 +16,8 @@ use parquet::schema::types::ColumnPath;
 use query::schema::{self, Table};
 
 use super::damage::encoding;
-use super::parquet_file::{ParquetFile, SplitSource};
+use super::details::ServiceRows;
+use super::parquet_file::ParquetFile;
 use crate::columns::typed_json::entries_to_json;
 use crate::columns::{ColumnsError, Promotions, Row, encode, names, promote};
 use crate::error::StoreError;
@@ -43,8 +42,8 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 pub struct RowGroup {
     pub(super) table: Table,
     pub(super) file: Arc<ParquetFile>,
-    pub(super) promotions: Promotions,
     pub(super) terms: BlockTerms,
+    pub(super) services: ServiceRows,
 }
 
 impl RowGroup {
@@ -56,17 +55,9 @@ impl RowGroup {
     pub fn build<'a, R: Row>(
         rows: impl IntoIterator<Item = &'a (Seq, R)>,
     ) -> Result<Self, StoreError> {
-        let rows: Vec<&(Seq, R)> = rows.into_iter().collect();
+        let mut rows: Vec<&(Seq, R)> = rows.into_iter().collect();
         let mut promotions = Promotions::new();
         promote(rows.iter().copied(), &mut promotions);
-        Self::build_with(rows, promotions)
-    }
-
-    /// As [`RowGroup::build`], with these attributes promoted.
-    pub(super) fn build_with<R: Row>(
-        mut rows: Vec<&(Seq, R)>,
-        promotions: Promotions,
-    ) -> Result<Self, StoreError> {
         if rows.is_empty() || rows.len() > MAX_ROW_GROUP_ROWS {
             return Err(StoreError::Encoding {
                 action: "encode a row group",
@@ -78,13 +69,19 @@ impl RowGroup {
             (streams[&Arc::as_ptr(row.resource())], row.time(), *seq)
         });
         let batch = encode(&rows, &promotions).map_err(columns_error)?;
-        let (terms, unrepeated) = BlockTerms::of(&batch);
-        let file = Arc::new(encode_file(&batch, &unrepeated)?);
+        Self::of_sorted(R::TABLE, &batch)
+    }
+
+    /// Encodes physical columns whose rows are in their final order already. CPU-heavy.
+    pub(super) fn of_sorted(table: Table, batch: &RecordBatch) -> Result<Self, StoreError> {
+        let (terms, unrepeated) = BlockTerms::of(batch);
+        let file = Arc::new(encode_file(batch, &unrepeated)?);
+        let services = batch.column_by_name(schema::SERVICE);
         Ok(Self {
-            table: R::TABLE,
+            table,
             file,
-            promotions,
             terms,
+            services: services.map(ServiceRows::of).unwrap_or_default(),
         })
     }
 
@@ -169,13 +166,7 @@ fn encode_file(
         .map_err(encoding(action))?;
     writer.write(batch).map_err(encoding(action))?;
     writer.close().map_err(encoding(action))?;
-    let bytes = Bytes::from(bytes);
-    let metadata = ParquetMetaDataReader::new()
-        .with_page_index_policy(PageIndexPolicy::Required)
-        .parse_and_finish(&bytes)
-        .map_err(encoding(action))?;
-    let name = "a row group in memory".to_owned();
-    ParquetFile::new(name, SplitSource::Memory(bytes), metadata, None)
+    ParquetFile::in_memory("a row group in memory", bytes)
 }
 
 /// What row groups and the null columns beside them are written with.

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::columns::{MAX_PROMOTED, Row, arbitrary, decode};
 use crate::error::StoreError;
+use crate::head::SplitSummary;
 use crate::index::BLOCK_ROWS;
 
 type Placed<R> = Vec<(Seq, R)>;
@@ -27,6 +28,13 @@ fn groups_of<R: Row>(groups: Vec<Vec<R>>) -> (Placed<R>, Vec<Arc<RowGroup>>) {
         all.extend(rows);
     }
     (all, encoded)
+}
+
+/// A split's bytes, and what the catalog keeps of it.
+pub(crate) fn written(groups: &[Arc<RowGroup>]) -> (Vec<u8>, SplitSummary) {
+    let mut bytes = Vec::new();
+    let summary = write(groups, &mut bytes).unwrap();
+    (bytes, summary)
 }
 
 fn open(bytes: Vec<u8>) -> Result<Split, StoreError> {
@@ -68,17 +76,17 @@ proptest! {
     #[test]
     fn log_records_survive_a_split(groups in vec(vec(arbitrary::log(), 1..5), 1..4)) {
         let (rows, groups) = groups_of(groups);
-        let written = write(&groups).unwrap();
-        let split = open(written.bytes).unwrap();
+        let (bytes, summary) = written(&groups);
+        let split = open(bytes).unwrap();
         let expected: Vec<_> = rows.into_iter().map(arbitrary::stored_log).collect();
-        prop_assert_eq!(written.summary.rows, expected.len() as u64);
+        prop_assert_eq!(summary.rows, expected.len() as u64);
         prop_assert_eq!(read_all::<LogRecord>(&split).unwrap(), expected);
     }
 
     #[test]
     fn spans_survive_a_split(groups in vec(vec(arbitrary::span(), 1..5), 1..4)) {
         let (rows, groups) = groups_of(groups);
-        let bytes = write(&groups).unwrap().bytes;
+        let bytes = written(&groups).0;
         let source = SplitSource::Memory(Bytes::from(bytes.clone()));
         block_on(verify("spans/x.parquet", source)).unwrap();
         let split = open(bytes).unwrap();
@@ -87,11 +95,159 @@ proptest! {
     }
 }
 
+/// Splits of these row groups, and one made of them.
+fn merged<R: Row>(splits: Vec<Vec<Vec<R>>>, full_rows: usize) -> (Placed<R>, Vec<u8>, MergedSplit) {
+    let mut all = Vec::new();
+    let mut opened = Vec::new();
+    let mut position = 0;
+    for groups in splits {
+        let mut encoded = Vec::new();
+        for rows in groups {
+            let number = |(ordinal, row)| (Seq::new(position, ordinal as u32), row);
+            let rows: Placed<R> = rows.into_iter().enumerate().map(number).collect();
+            encoded.push(Arc::new(RowGroup::build(&rows).unwrap()));
+            all.extend(rows);
+            position += 1;
+        }
+        opened.push(Arc::new(open(written(&encoded).0).unwrap()));
+    }
+    let mut bytes = Vec::new();
+    let merged = merge(&opened, full_rows, &mut bytes, &|| false).unwrap();
+    assert_eq!(merged.copied.rows + merged.encoded.rows, all.len() as u64);
+    assert_eq!(merged.summary.rows, all.len() as u64);
+    (all, bytes, merged)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn merged_splits_keep_every_log_record(
+        splits in vec(vec(vec(arbitrary::log(), 1..5), 1..3), 1..4),
+        full_rows in 1_usize..20,
+    ) {
+        let (rows, bytes, _) = merged(splits, full_rows);
+        block_on(verify("x", SplitSource::Memory(Bytes::from(bytes.clone())))).unwrap();
+        let expected: Vec<_> = rows.into_iter().map(arbitrary::stored_log).collect();
+        prop_assert_eq!(read_all::<LogRecord>(&open(bytes).unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn merged_splits_keep_every_span(
+        splits in vec(vec(vec(arbitrary::span(), 1..5), 1..3), 1..4),
+        full_rows in 1_usize..20,
+    ) {
+        let (rows, bytes, _) = merged(splits, full_rows);
+        block_on(verify("x", SplitSource::Memory(Bytes::from(bytes.clone())))).unwrap();
+        let expected: Vec<_> = rows.into_iter().map(arbitrary::stored_span).collect();
+        prop_assert_eq!(read_all::<Span>(&open(bytes).unwrap()).unwrap(), expected);
+    }
+}
+
+#[test]
+fn full_row_groups_are_copied_byte_for_byte() {
+    let full = BLOCK_ROWS + 100;
+    let splits = vec![
+        vec![many_logs(full), many_logs(30)],
+        vec![many_logs(full), many_logs(40)],
+    ];
+    let (_, bytes, merged) = merged(splits.clone(), full);
+    assert_eq!(
+        (merged.copied.rows, merged.encoded.rows),
+        (2 * full as u64, 70)
+    );
+    let merged = open(bytes).unwrap();
+    let rows: Vec<usize> = (0..3).map(|group| merged.file().rows(group)).collect();
+    assert_eq!(rows, [full, full, 70]);
+
+    let (_, groups) = groups_of(vec![splits[0][0].clone()]);
+    let alone = open(written(&groups).0).unwrap();
+    for (leaf, column) in alone
+        .file()
+        .parquet()
+        .row_group(0)
+        .columns()
+        .iter()
+        .enumerate()
+    {
+        let copy = merged.file().parquet().row_group(0).column(leaf);
+        let bytes = |split: &Split, (start, length): (u64, u64)| {
+            block_on(split.file().checked(start..start + length)).unwrap()
+        };
+        let same = bytes(&alone, column.byte_range()) == bytes(&merged, copy.byte_range());
+        assert!(same, "{}", column.column_path());
+    }
+}
+
+#[test]
+fn a_merged_split_keeps_its_column_limit_and_every_value() {
+    let group = |first: usize| -> Vec<LogRecord> {
+        let with_key = |n: usize| {
+            let mut record = arbitrary::plain_log(n as i64);
+            let key = format!("key{:03}", first + n % 80);
+            record.attributes.0 = vec![(key, Value::Int(n as i64))];
+            record
+        };
+        (0..160).map(with_key).collect()
+    };
+    // Full row groups, of which two have columns without room.
+    let splits = vec![vec![group(0)], vec![group(80)], vec![group(160)]];
+    let (rows, bytes, merged) = merged(splits, 200);
+    assert!(
+        merged.encoded.rows > 0 && merged.copied.rows > 0,
+        "{merged:?}"
+    );
+    let split = open(bytes).unwrap();
+    let fields = split.file().schema().fields().iter();
+    let promoted = fields.filter(|field| field.name().starts_with("attr."));
+    assert_eq!(promoted.count(), MAX_PROMOTED);
+    assert_eq!(read_all::<LogRecord>(&split).unwrap(), rows);
+}
+
+#[test]
+fn damage_anywhere_in_a_split_keeps_it_from_being_merged_or_changes_nothing() {
+    let (rows, groups) = groups_of(vec![many_logs(60), many_logs(3)]);
+    let whole = written(&groups).0;
+    let mut refused = 0;
+    for position in (0..whole.len()).step_by(7) {
+        let mut damaged = whole.clone();
+        damaged[position] ^= 1 << (position % 8);
+        let result = open(damaged).and_then(|split| {
+            let mut bytes = Vec::new();
+            merge(&[Arc::new(split)], 63, &mut bytes, &|| false)?;
+            read_all::<LogRecord>(&open(bytes)?)
+        });
+        match result {
+            Ok(found) => assert!(found == rows, "byte {position} of {}", whole.len()),
+            Err(err) => {
+                assert!(
+                    matches!(&err, StoreError::Damaged { file, .. } if file == "logs/x.parquet"),
+                    "{err}"
+                );
+                refused += 1;
+            }
+        }
+    }
+    assert!(
+        refused >= whole.len() / 7 - 1,
+        "{refused} of {}",
+        whole.len() / 7
+    );
+}
+
+#[test]
+fn a_merge_that_is_told_to_stop_stops() {
+    let (_, groups) = groups_of(vec![many_logs(5)]);
+    let split = Arc::new(open(written(&groups).0).unwrap());
+    let stopped = merge(&[split], 10, Vec::new(), &|| true).unwrap_err();
+    assert!(matches!(stopped, StoreError::ShuttingDown), "{stopped}");
+}
+
 #[test]
 fn pages_are_blocks_and_their_times_prune() {
     let (_, groups) = groups_of(vec![many_logs(3 * BLOCK_ROWS + 10), many_logs(5)]);
-    let written = write(&groups).unwrap();
-    let bytes = Bytes::from(written.bytes);
+    let (bytes, summary) = written(&groups);
+    let bytes = Bytes::from(bytes);
     let verified = block_on(verify("x", SplitSource::Memory(bytes.clone()))).unwrap();
     assert_eq!((verified.row_groups, verified.blocks), (2, 5));
 
@@ -101,7 +257,6 @@ fn pages_are_blocks_and_their_times_prune() {
     let second = (BLOCK_ROWS as i64 + 3) * 1000;
     let blocks = file.blocks_in(0, model::TimeRange::new(second, second + 1));
     assert_eq!((blocks.count(), blocks.contains(1)), (1, true));
-    let summary = written.summary;
     let last = (3 * BLOCK_ROWS as i64 + 9) * 1000;
     assert_eq!((summary.min_time, summary.max_time), (0, last));
 
@@ -123,7 +278,7 @@ fn a_split_of_many_keys_keeps_its_column_limit_and_every_value() {
         (0..160).map(with_key).collect()
     };
     let (rows, groups) = groups_of(vec![group(0), group(80), group(160)]);
-    let split = open(write(&groups).unwrap().bytes).unwrap();
+    let split = open(written(&groups).0).unwrap();
     let fields = split.file().schema().fields().iter();
     let promoted = fields.filter(|field| field.name().starts_with("attr."));
     assert_eq!(promoted.count(), MAX_PROMOTED);
@@ -138,7 +293,7 @@ fn a_key_whose_types_differ_between_row_groups_keeps_both() {
         vec![record]
     };
     let (rows, groups) = groups_of(vec![with(Value::Int(5)), with(Value::from("five"))]);
-    let split = open(write(&groups).unwrap().bytes).unwrap();
+    let split = open(written(&groups).0).unwrap();
     for name in ["attr.code", "attr.code:string"] {
         assert!(
             split.file().schema().field_with_name(name).is_ok(),
@@ -168,7 +323,7 @@ fn everything(bytes: Vec<u8>) -> Result<(Placed<LogRecord>, Vec<bool>), StoreErr
 #[test]
 fn a_flipped_bit_anywhere_is_an_error_or_changes_nothing() {
     let (_, groups) = groups_of(vec![many_logs(60), many_logs(3)]);
-    let whole = write(&groups).unwrap().bytes;
+    let whole = written(&groups).0;
     let expected = everything(whole.clone()).unwrap();
     let mut refused = 0;
     for position in 0..whole.len() {
@@ -189,7 +344,7 @@ fn a_flipped_bit_anywhere_is_an_error_or_changes_nothing() {
 #[test]
 fn a_truncated_split_is_an_error() {
     let (_, groups) = groups_of(vec![many_logs(5)]);
-    let whole = write(&groups).unwrap().bytes;
+    let whole = written(&groups).0;
     for length in (0..whole.len()).step_by(97) {
         assert!(open(whole[..length].to_vec()).is_err(), "{length}");
     }
@@ -198,7 +353,7 @@ fn a_truncated_split_is_an_error() {
 #[test]
 fn a_newer_format_is_refused_by_name() {
     let (_, groups) = groups_of(vec![many_logs(1)]);
-    let mut bytes = write(&groups).unwrap().bytes;
+    let mut bytes = written(&groups).0;
     let beginning = b"{\"format\":1";
     let at = bytes.windows(beginning.len()).rposition(|w| w == beginning);
     bytes[at.unwrap() + beginning.len() - 1] = b'2';
@@ -233,7 +388,7 @@ fn pyarrow_reads_a_split() {
     let (_, groups) = groups_of(vec![many_logs(3000), many_logs(5)]);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("logs.parquet");
-    std::fs::write(&path, write(&groups).unwrap().bytes).unwrap();
+    std::fs::write(&path, written(&groups).0).unwrap();
     let output = std::process::Command::new(&python)
         .args(["-c", READ_WITH_PYARROW])
         .arg(&path)

@@ -5,7 +5,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
-use model::{LogRecord, Span};
+use model::{LogRecord, Seq, Span};
 use query::schema::{self, Table};
 
 use super::damage::Damage;
@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::index::{BLOCK_ROWS, BlockTerms};
 
 /// What a check found in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// Row groups.
     pub row_groups: usize,
@@ -24,6 +24,8 @@ pub struct Verified {
     pub rows: u64,
     /// Blocks whose terms in the index are those of their rows.
     pub blocks: usize,
+    /// Every row's place in the ingest log, in the file's order.
+    pub seqs: Vec<Seq>,
 }
 
 /// Reads and decodes everything in a split and makes its index anew to compare.
@@ -38,11 +40,13 @@ pub async fn verify(name: &str, source: SplitSource) -> Result<Verified, StoreEr
         row_groups: split.file().row_groups(),
         rows: 0,
         blocks: 0,
+        seqs: Vec::new(),
     };
     for group in 0..verified.row_groups {
         let batch = read_row_group(&split, group).await?;
         check_rows(&split, &batch)?;
         check_times(&split, group, &batch)?;
+        verified.seqs.extend(seqs(&split, &batch)?);
         let blocks = split.file().blocks(group);
         verified.rows += batch.num_rows() as u64;
         verified.blocks += blocks.len();
@@ -91,12 +95,6 @@ fn check_times(split: &Split, group: usize, batch: &RecordBatch) -> Result<(), S
     let times = column(schema::TIMESTAMP)?
         .as_primitive_opt::<TimestampNanosecondType>()
         .ok_or_else(|| damaged("timestamps have another type".to_owned()))?;
-    if column(schema::SEQ)?
-        .as_primitive_opt::<Int64Type>()
-        .is_none()
-    {
-        return Err(damaged("seq has another type".to_owned()));
-    }
     let found = (
         times.values().iter().min().copied().unwrap_or(0),
         times.values().iter().max().copied().unwrap_or(0),
@@ -108,4 +106,19 @@ fn check_times(split: &Split, group: usize, batch: &RecordBatch) -> Result<(), S
         )));
     }
     Ok(())
+}
+
+fn seqs(split: &Split, batch: &RecordBatch) -> Result<Vec<Seq>, StoreError> {
+    let column = batch
+        .column_by_name(schema::SEQ)
+        .and_then(|column| column.as_primitive_opt::<Int64Type>())
+        .ok_or_else(|| {
+            Damage::new(0, "the column seq is missing or has another type")
+                .in_file(split.file().name())
+        })?;
+    Ok(column
+        .values()
+        .iter()
+        .map(|raw| Seq::from_i64(*raw))
+        .collect())
 }

@@ -1,82 +1,74 @@
 //! Row groups → one split: pages are copied byte for byte, columns that a row group lacks become
 //! null chunks, and the blocks of all row groups are stacked into one index behind them.
+//!
+//! The file is written from its beginning to its end as it is made. In memory are a column chunk,
+//! the index, and the tail.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
-use bytes::Bytes;
-use futures::TryStreamExt;
-use model::{LogRecord, Seq, Span};
+use bytes::{Buf, Bytes, buf};
 use parquet::arrow::ArrowSchemaConverter;
+use parquet::basic::Type as PhysicalType;
 use parquet::bloom_filter::Sbbf;
 use parquet::column::writer::{ColumnCloseResult, ColumnWriter};
-use parquet::file::metadata::{
-    ColumnChunkMetaData, KeyValue, PageIndexPolicy, ParquetMetaDataReader,
-};
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue};
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
+use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor, Type};
 use query::schema::Table;
-use serde_json::json;
 
 use super::checksums;
-use super::damage::{Damage, encoding};
+use super::damage::{Damage, encoding, from_parquet};
+use super::details::{ServiceRows, SplitDetails};
 use super::format::{self, Entry};
-use super::parquet_file::{ParquetFile, SplitSource};
+use super::output::Output;
+use super::parquet_file::ParquetFile;
+use super::regroup;
 use super::row_group::{RowGroup, base_properties};
-use crate::columns::{MAX_PROMOTED, Promotion, Promotions, Row, decode};
+use crate::columns::{Promotion, Promotions};
 use crate::error::StoreError;
 use crate::head::SplitSummary;
-use crate::index::{self, BlockTerms};
+use crate::index::{self, BuiltIndex, IndexPart};
 
 const ACTION: &str = "write a split";
 
-/// A split's bytes and what the catalog keeps of it.
-#[derive(Debug, Clone)]
-pub struct WrittenSplit {
-    /// The file.
-    pub bytes: Vec<u8>,
-    /// Rows, times, and as metadata the number of `blocks` and the names of the `columns`.
-    pub summary: SplitSummary,
-}
-
-/// Writes row groups of one table, in this order, as one split. CPU-heavy.
+/// Writes row groups of one table, in this order, as one split to `out`. CPU-heavy.
 ///
-/// Only when they promote more than [`MAX_PROMOTED`] columns together are some of them encoded
+/// Only when they promote more columns together than a split has room for are some of them encoded
 /// anew, with their rarest attributes in the overflow.
+///
+/// The summary's metadata is [`SplitDetails`].
 ///
 /// # Errors
 ///
-/// No row groups, row groups of different tables, or more than Parquet's 32,767 of them.
-pub fn write(row_groups: &[Arc<RowGroup>]) -> Result<WrittenSplit, StoreError> {
-    let table = one_table(row_groups)?;
-    let row_groups = within_limit(table, row_groups)?;
-    let mut promotions = Promotions::new();
+/// `out` failed, no row groups, row groups of different tables, or more than Parquet's 32,767 of
+/// them.
+pub fn write(
+    row_groups: &[Arc<RowGroup>],
+    out: impl Write + Send,
+) -> Result<SplitSummary, StoreError> {
+    let first = one_table(row_groups)?;
+    let places = row_groups.iter().map(|group| (&*group.file, 0));
+    let kept = regroup::promotions_of(places);
+    let row_groups = within_limit(row_groups, &kept)?;
+    let mut writer = SplitWriter::new(first.table, first.file.schema(), &kept, out)?;
     for group in &row_groups {
-        for (promotion, _) in group.promotions.iter() {
-            promotions.add(promotion.clone());
-        }
+        writer.copy(&group.file, 0)?;
     }
-    let schema = split_schema(&row_groups[0], &promotions);
-    let descriptor = ArrowSchemaConverter::new()
-        .schema_root("schema")
-        .convert(&schema)
-        .map_err(encoding(ACTION))?;
-    let properties = Arc::new(base_properties().build());
-    let mut writer =
-        SerializedFileWriter::new(Vec::new(), descriptor.root_schema_ptr(), properties)
-            .map_err(encoding(ACTION))?;
-    let mut pages = 0;
+    let parts: Vec<IndexPart<'_>> = row_groups
+        .iter()
+        .map(|group| IndexPart::RowGroup(&group.terms))
+        .collect();
+    let index = index::build(&parts).map_err(refused)?;
+    let mut services = ServiceRows::default();
     for group in &row_groups {
-        let next = writer.next_row_group().map_err(encoding(ACTION))?;
-        pages += copy_row_group(group, &descriptor, &promotions, next)?;
+        services.add(&group.services);
     }
-    let blocks = row_groups.iter().map(|group| group.terms.blocks()).sum();
-    let mut entry = Entry::new(table, blocks);
-    write_index(&row_groups, &mut writer, &mut entry)?;
-    let bytes = write_tail(writer, entry, pages)?;
-    let summary = summary(&row_groups, &schema, blocks)?;
-    Ok(WrittenSplit { bytes, summary })
+    writer.finish(&index, Some(services.bounded()))
 }
 
 fn refused(message: impl ToString) -> StoreError {
@@ -86,85 +78,193 @@ fn refused(message: impl ToString) -> StoreError {
     }
 }
 
-fn one_table(row_groups: &[Arc<RowGroup>]) -> Result<Table, StoreError> {
+/// Bytes are in memory or mapped as a rule, and else this is a thread that may wait.
+pub(super) fn wait<T>(read: impl Future<Output = T>) -> T {
+    futures::executor::block_on(read)
+}
+
+/// The first of the row groups, when all are of its table.
+fn one_table(row_groups: &[Arc<RowGroup>]) -> Result<&RowGroup, StoreError> {
     let Some(first) = row_groups.first() else {
         return Err(refused("there are no rows"));
     };
     if row_groups.iter().any(|group| group.table != first.table) {
         return Err(refused("row groups of logs and spans do not mix"));
     }
-    Ok(first.table)
+    Ok(first)
 }
 
-/// The row groups, of which those that promote more than the split has room for are encoded anew.
+/// The row groups, of which those that promote what the split has no room for are encoded anew.
 fn within_limit(
-    table: Table,
     row_groups: &[Arc<RowGroup>],
+    kept: &Promotions,
 ) -> Result<Vec<Arc<RowGroup>>, StoreError> {
-    let mut values: HashMap<&Promotion, i64> = HashMap::new();
-    for group in row_groups {
-        for (promotion, name) in group.promotions.iter() {
-            *values.entry(promotion).or_default() += group.file.values(name);
+    let fit = |group: &Arc<RowGroup>| {
+        if regroup::fits(group.file.schema(), kept) {
+            return Ok(Arc::clone(group));
         }
-    }
-    if values.len() <= MAX_PROMOTED {
-        return Ok(row_groups.to_vec());
-    }
-    let mut ranked: Vec<(&Promotion, i64)> = values.into_iter().collect();
-    ranked.sort_by(|(a, a_values), (b, b_values)| b_values.cmp(a_values).then_with(|| a.cmp(b)));
-    let mut kept = Promotions::new();
-    for (promotion, _) in ranked.into_iter().take(MAX_PROMOTED) {
-        kept.add(promotion.clone());
-    }
-    row_groups
-        .iter()
-        .map(|group| {
-            let fits = group
-                .promotions
-                .iter()
-                .all(|(p, _)| kept.position(p.family, &p.key, p.kind).is_some());
-            if fits {
-                return Ok(Arc::clone(group));
-            }
-            let group = match table {
-                Table::Logs => encode_anew::<LogRecord>(group, &kept),
-                Table::Spans => encode_anew::<Span>(group, &kept),
-            };
-            group.map(Arc::new)
+        regroup::regroup(group.table, &[(&group.file, 0)], kept).map(Arc::new)
+    };
+    row_groups.iter().map(fit).collect()
+}
+
+/// A split in the making: row groups are copied one by one, the index comes last.
+pub(super) struct SplitWriter<W: Write + Send> {
+    table: Table,
+    schema: Schema,
+    descriptor: SchemaDescriptor,
+    /// Which of the descriptor's columns are promoted attributes.
+    promotions: Vec<Option<Promotion>>,
+    writer: SerializedFileWriter<Output<W>>,
+    /// Chunks of nothing but nulls, for columns that a row group lacks.
+    nulls: HashMap<(PhysicalType, usize), ParquetFile>,
+    /// Of every page and bloom filter so far, in the order of `checksums::regions`.
+    checksums: Vec<u32>,
+    rows: u64,
+    blocks: usize,
+    times: (i64, i64),
+}
+
+impl<W: Write + Send> SplitWriter<W> {
+    /// Begins a split with the fixed columns of `any` file of the table and these promoted ones.
+    pub(super) fn new(
+        table: Table,
+        any: &Schema,
+        promotions: &Promotions,
+        out: W,
+    ) -> Result<Self, StoreError> {
+        let schema = split_schema(any, promotions);
+        let descriptor = ArrowSchemaConverter::new()
+            .schema_root("schema")
+            .convert(&schema)
+            .map_err(encoding(ACTION))?;
+        let promotion = |column: &ColumnDescPtr| {
+            let root = column.path().parts().first()?;
+            Promotion::from_field(schema.field_with_name(root).ok()?)
+        };
+        let promotions = descriptor.columns().iter().map(promotion).collect();
+        let properties = Arc::new(base_properties().build());
+        let root = descriptor.root_schema_ptr();
+        let writer = SerializedFileWriter::new(Output::new(out), root, properties)
+            .map_err(encoding(ACTION))?;
+        Ok(Self {
+            table,
+            schema,
+            descriptor,
+            promotions,
+            writer,
+            nulls: HashMap::new(),
+            checksums: Vec::new(),
+            rows: 0,
+            blocks: 0,
+            times: (i64::MAX, i64::MIN),
         })
-        .collect()
-}
-
-fn encode_anew<R: Row>(group: &RowGroup, kept: &Promotions) -> Result<RowGroup, StoreError> {
-    let columns: Vec<usize> = (0..group.file.schema().fields().len()).collect();
-    let batches = group.file.read(0, &columns, None, group.rows())?;
-    // The bytes are in memory, so nothing is waited for.
-    let batches: Vec<_> = futures::executor::block_on(batches.try_collect())?;
-    let mut rows: Vec<(Seq, R)> = Vec::with_capacity(group.rows());
-    for batch in &batches {
-        rows.extend(decode::<R>(batch).map_err(refused)?);
     }
-    let mut promotions = Promotions::new();
-    for (promotion, _) in group.promotions.iter() {
-        if kept
-            .position(promotion.family, &promotion.key, promotion.kind)
-            .is_some()
-        {
-            promotions.add(promotion.clone());
+
+    /// Copies row group `group` of `file` column by column; what is read is checked.
+    ///
+    /// # Errors
+    ///
+    /// `file` is damaged, or cannot be read; the split cannot be written.
+    pub(super) fn copy(&mut self, file: &ParquetFile, group: usize) -> Result<(), StoreError> {
+        let rows = file.rows(group);
+        let leaves = self.leaves(file);
+        for (column, leaf) in self.descriptor.columns().iter().zip(&leaves) {
+            let key = (column.physical_type(), rows);
+            if leaf.is_none() && !self.nulls.contains_key(&key) {
+                self.nulls.insert(key, null_chunk(column, rows)?);
+            }
         }
+        let mut writer = self.writer.next_row_group().map_err(encoding(ACTION))?;
+        for (column, leaf) in self.descriptor.columns().iter().zip(leaves) {
+            let checksums = match leaf {
+                Some(leaf) => copy_chunk(file, (group, leaf), column, &mut writer)?,
+                None => {
+                    let nulls = &self.nulls[&(column.physical_type(), rows)];
+                    copy_chunk(nulls, (0, 0), column, &mut writer)?
+                }
+            };
+            self.checksums.extend(checksums);
+        }
+        writer.close().map_err(encoding(ACTION))?;
+        let (first, last) = file.times(group)?;
+        self.times = (self.times.0.min(first), self.times.1.max(last));
+        self.rows += rows as u64;
+        self.blocks += index::blocks_of(rows);
+        Ok(())
     }
-    RowGroup::build_with(rows.iter().collect(), promotions)
+
+    /// The leaves of `file` that become the split's; a promoted column may have another name there.
+    fn leaves(&self, file: &ParquetFile) -> Vec<Option<usize>> {
+        let fields = file.schema().fields().iter();
+        let names: HashMap<Promotion, &String> = fields
+            .filter_map(|field| Some((Promotion::from_field(field)?, field.name())))
+            .collect();
+        let columns = self.descriptor.columns().iter().zip(&self.promotions);
+        columns
+            .map(|(column, promotion)| match promotion {
+                Some(promotion) => {
+                    let name = names.get(promotion)?;
+                    file.leaf_at(std::slice::from_ref(*name))
+                }
+                None => file.leaf_at(column.path().parts()),
+            })
+            .collect()
+    }
+
+    /// Writes the index and the tail; what the catalog keeps of the split.
+    ///
+    /// # Errors
+    ///
+    /// The split cannot be written.
+    pub(super) fn finish(
+        mut self,
+        index: &BuiltIndex,
+        services: Option<ServiceRows>,
+    ) -> Result<SplitSummary, StoreError> {
+        let mut entry = Entry::new(self.table, self.blocks);
+        entry.index_offset = self.writer.bytes_written() as u64;
+        let mut index_writer = Checksumming::new(&mut self.writer);
+        index.write_to(&mut index_writer).map_err(refused)?;
+        entry.index_crc32 = index_writer.checksum.finalize();
+        entry.tail_offset = self.writer.bytes_written() as u64;
+        entry.index_length = entry.tail_offset - entry.index_offset;
+
+        self.writer.flush().map_err(refused)?;
+        self.writer.inner_mut().begin_tail();
+        let table = checksums::table(&self.checksums);
+        entry.checksums_length = table.len() as u64;
+        self.writer.write_all(&table).map_err(refused)?;
+        let entry = serde_json::to_string(&entry).map_err(refused)?;
+        let entry = KeyValue::new(format::KEY.to_owned(), entry);
+        self.writer.append_key_value_metadata(entry);
+        let output = self.writer.into_inner().map_err(encoding(ACTION))?;
+        output.finish().map_err(refused)?;
+
+        let fields = self.schema.fields().iter();
+        let details = SplitDetails {
+            blocks: self.blocks as u64,
+            columns: fields.map(|field| field.name().clone()).collect(),
+            services,
+            ..SplitDetails::default()
+        };
+        Ok(SplitSummary {
+            rows: self.rows,
+            min_time: self.times.0,
+            max_time: self.times.1,
+            metadata: details.to_metadata(),
+        })
+    }
 }
 
-/// The fixed columns of any row group, with the split's promoted ones in their place.
-fn split_schema(any: &RowGroup, promotions: &Promotions) -> Schema {
-    let fields = any.file.schema().fields();
+/// The fixed columns of any file of the table, with the promoted ones in their place.
+fn split_schema(any: &Schema, promotions: &Promotions) -> Schema {
+    let fields = any.fields().iter();
     let fixed: Vec<&Arc<Field>> = fields
-        .iter()
         .filter(|field| Promotion::from_field(field).is_none())
         .collect();
     // The three overflow columns come last.
-    let (before, overflows) = fixed.split_at(fixed.len() - 3);
+    let (before, overflows) = fixed.split_at(fixed.len().saturating_sub(3));
     let promoted = promotions
         .iter()
         .map(|(promotion, name)| Arc::new(promotion.field(name)));
@@ -177,74 +277,94 @@ fn split_schema(any: &RowGroup, promotions: &Promotions) -> Schema {
     Schema::new(all)
 }
 
-/// Copies a row group column by column; returns how many regions have a checksum at most.
-fn copy_row_group<W: std::io::Write + Send>(
-    group: &RowGroup,
-    descriptor: &SchemaDescriptor,
-    promotions: &Promotions,
-    mut writer: SerializedRowGroupWriter<'_, W>,
-) -> Result<usize, StoreError> {
-    // A promoted column may have another name here than in its row group.
-    let renamed: HashMap<&str, &str> = promotions
-        .iter()
-        .filter_map(|(promotion, name)| {
-            let index =
-                group
-                    .promotions
-                    .position(promotion.family, &promotion.key, promotion.kind)?;
-            let (_, own_name) = group.promotions.iter().nth(index)?;
-            Some((name, own_name))
-        })
-        .collect();
-    let is_promoted = |name: &str| promotions.iter().any(|(_, other)| other == name);
-    let mut regions = 0;
-    for column in descriptor.columns() {
-        let path = column.path().parts();
-        let source = match path {
-            [name] if is_promoted(name) => renamed
-                .get(name.as_str())
-                .and_then(|own_name| group.file.leaf_at(&[(*own_name).to_owned()])),
-            path => group.file.leaf_at(path),
-        };
-        regions += match source {
-            Some(leaf) => copy_column(group, leaf, column, &mut writer)?,
-            None => write_nulls(group.rows(), &mut writer)?,
-        };
-    }
-    writer.close().map_err(encoding(ACTION))?;
-    Ok(regions)
+/// A column chunk in memory, at the offset it has in its file.
+struct Chunk {
+    start: u64,
+    bytes: Bytes,
 }
 
-fn copy_column<W: std::io::Write + Send>(
-    group: &RowGroup,
-    leaf: usize,
+impl Length for Chunk {
+    fn len(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for Chunk {
+    type T = buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        Ok(self.get_bytes(start, self.bytes.len())?.reader())
+    }
+
+    /// At most `length` bytes from `start` on.
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let from = start
+            .checked_sub(self.start)
+            .map(|from| from as usize)
+            .filter(|from| *from <= self.bytes.len())
+            .ok_or_else(|| Damage::new(start, "a page lies outside of its column chunk"))
+            .map_err(|damage| parquet::errors::ParquetError::External(Box::new(damage)))?;
+        let to = from.saturating_add(length).min(self.bytes.len());
+        Ok(self.bytes.slice(from..to))
+    }
+}
+
+/// Copies a column chunk with its bloom filter; the checksums of its pages and the filter.
+fn copy_chunk<W: Write + Send>(
+    file: &ParquetFile,
+    (group, leaf): (usize, usize),
     column: &ColumnDescPtr,
     writer: &mut SerializedRowGroupWriter<'_, W>,
-) -> Result<usize, StoreError> {
-    let bytes = group
-        .file
-        .in_memory()
-        .ok_or_else(|| refused("a row group is not in memory"))?;
-    let parquet = group.file.parquet();
-    let metadata = parquet.row_group(0).column(leaf);
-    let bloom_filter = Sbbf::read_from_column_chunk(metadata, bytes).map_err(encoding(ACTION))?;
-    let offset_index = parquet.offset_index().map(|index| index[0][leaf].clone());
-    let pages = offset_index
-        .as_ref()
-        .map_or(0, |index| index.page_locations().len());
+) -> Result<Vec<u32>, StoreError> {
+    let parquet = file.parquet();
+    let metadata = parquet.row_group(group).column(leaf);
+    let damaged = |err| from_parquet(file.name(), err);
+    let (start, length) = metadata.byte_range();
+    let bytes = wait(file.checked(start..start + length)).map_err(damaged)?;
+    let offset_index = parquet
+        .offset_index()
+        .map(|index| index[group][leaf].clone())
+        .ok_or_else(|| Damage::new(start, "the page index is missing").in_file(file.name()))?;
+    let mut checksums: Vec<u32> = checksums::pages_of_chunk(metadata, &offset_index)
+        .map(|page| {
+            let page = (page.start - start) as usize..(page.end - start) as usize;
+            crc32fast::hash(&bytes[page])
+        })
+        .collect();
+    let bloom_filter = bloom_filter(file, metadata)?;
+    if let Some(filter) = &bloom_filter {
+        let mut written = Vec::new();
+        filter.write(&mut written).map_err(encoding(ACTION))?;
+        checksums.push(crc32fast::hash(&written));
+    }
     let close = ColumnCloseResult {
-        bytes_written: metadata.compressed_size().max(0) as u64,
-        rows_written: group.rows() as u64,
+        bytes_written: length,
+        rows_written: file.rows(group) as u64,
         metadata: under_name(metadata, column)?,
         bloom_filter,
-        column_index: parquet.column_index().map(|index| index[0][leaf].clone()),
-        offset_index,
+        column_index: parquet
+            .column_index()
+            .map(|index| index[group][leaf].clone()),
+        offset_index: Some(offset_index),
     };
     writer
-        .append_column(bytes, close)
+        .append_column(&Chunk { start, bytes }, close)
         .map_err(encoding(ACTION))?;
-    // A dictionary page and a bloom filter, perhaps.
-    Ok(pages + 2)
+    Ok(checksums)
+}
+
+fn bloom_filter(
+    file: &ParquetFile,
+    column: &ColumnChunkMetaData,
+) -> Result<Option<Sbbf>, StoreError> {
+    let (Some(start), Some(length)) = (column.bloom_filter_offset(), column.bloom_filter_length())
+    else {
+        return Ok(None);
+    };
+    let damaged = |err| from_parquet(file.name(), err);
+    let range = start as u64..start as u64 + length as u64;
+    let bytes = wait(file.checked(range)).map_err(damaged)?;
+    Sbbf::from_bytes(&bytes).map(Some).map_err(damaged)
 }
 
 /// A column chunk's metadata under the split's descriptor, whose name may differ.
@@ -275,15 +395,20 @@ fn under_name(
     builder.build().map_err(encoding(ACTION))
 }
 
-/// Writes a promoted column that the row group does not have.
-fn write_nulls<W: std::io::Write + Send>(
-    rows: usize,
-    writer: &mut SerializedRowGroupWriter<'_, W>,
-) -> Result<usize, StoreError> {
-    let mut column = writer
+/// A file of one row group that holds the promoted column `column` with nothing but nulls.
+fn null_chunk(column: &ColumnDescPtr, rows: usize) -> Result<ParquetFile, StoreError> {
+    let schema = Type::group_type_builder("schema")
+        .with_fields(vec![column.self_type_ptr()])
+        .build()
+        .map_err(encoding(ACTION))?;
+    let properties = Arc::new(base_properties().build());
+    let mut writer = SerializedFileWriter::new(Vec::new(), Arc::new(schema), properties)
+        .map_err(encoding(ACTION))?;
+    let mut group = writer.next_row_group().map_err(encoding(ACTION))?;
+    let mut column = group
         .next_column()
         .map_err(encoding(ACTION))?
-        .ok_or_else(|| refused("the row group has more columns than the split"))?;
+        .ok_or_else(|| refused("a file of one column has none"))?;
     let levels = vec![0_i16; rows];
     let written = match column.untyped() {
         ColumnWriter::ByteArrayColumnWriter(nulls) => nulls.write_batch(&[], Some(&levels), None),
@@ -294,97 +419,45 @@ fn write_nulls<W: std::io::Write + Send>(
     };
     written.map_err(encoding(ACTION))?;
     column.close().map_err(encoding(ACTION))?;
-    Ok(index::blocks_of(rows) + 2)
+    group.close().map_err(encoding(ACTION))?;
+    let bytes = writer.into_inner().map_err(encoding(ACTION))?;
+    ParquetFile::in_memory("a column of nulls", bytes)
 }
 
-fn write_index(
-    row_groups: &[Arc<RowGroup>],
-    writer: &mut SerializedFileWriter<Vec<u8>>,
-    entry: &mut Entry,
-) -> Result<(), StoreError> {
-    let terms: Vec<&BlockTerms> = row_groups.iter().map(|group| &group.terms).collect();
-    let bytes = index::build(&terms).map_err(refused)?;
-    entry.index_offset = writer.bytes_written() as u64;
-    entry.index_length = bytes.len() as u64;
-    entry.index_crc32 = crc32fast::hash(&bytes);
-    writer.write_all(&bytes).map_err(refused)
+/// Passes bytes on into a file and takes their checksum.
+struct Checksumming<'a, W: Write> {
+    writer: &'a mut SerializedFileWriter<W>,
+    checksum: crc32fast::Hasher,
 }
 
-/// Writes the table of checksums, page indexes and footer. Checksums are filled in at the end,
-/// since only the finished footer says where every page lies.
-fn write_tail(
-    mut writer: SerializedFileWriter<Vec<u8>>,
-    mut entry: Entry,
-    regions_at_most: usize,
-) -> Result<Vec<u8>, StoreError> {
-    let table_length = checksums::table_length(regions_at_most);
-    let table_start = writer.bytes_written();
-    entry.tail_offset = table_start as u64;
-    entry.checksums_length = table_length as u64;
-    writer.write_all(&vec![0; table_length]).map_err(refused)?;
-    let entry = serde_json::to_string(&entry).map_err(refused)?;
-    writer.append_key_value_metadata(KeyValue::new(format::KEY.to_owned(), entry));
-    let bytes = Bytes::from(writer.into_inner().map_err(encoding(ACTION))?);
-
-    let metadata = ParquetMetaDataReader::new()
-        .with_page_index_policy(PageIndexPolicy::Required)
-        .parse_and_finish(&bytes)
-        .map_err(encoding(ACTION))?;
-    let mut bytes = Vec::from(bytes);
-    let damage = |damage: Damage| refused(damage);
-    let regions = checksums::regions(&metadata).map_err(damage)?;
-    let table = checksums::table(&bytes, &regions, table_length).map_err(damage)?;
-    bytes[table_start..table_start + table_length].copy_from_slice(&table);
-    format::stamp(&mut bytes, table_start).map_err(damage)?;
-    Ok(bytes)
-}
-
-fn summary(
-    row_groups: &[Arc<RowGroup>],
-    schema: &Schema,
-    blocks: usize,
-) -> Result<SplitSummary, StoreError> {
-    let mut times = (i64::MAX, i64::MIN);
-    for group in row_groups {
-        let (first, last) = group.times()?;
-        times = (times.0.min(first), times.1.max(last));
+impl<'a, W: Write> Checksumming<'a, W> {
+    fn new(writer: &'a mut SerializedFileWriter<W>) -> Self {
+        Self {
+            writer,
+            checksum: crc32fast::Hasher::new(),
+        }
     }
-    let columns: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
-    Ok(SplitSummary {
-        rows: row_groups.iter().map(|group| group.rows() as u64).sum(),
-        min_time: times.0,
-        max_time: times.1,
-        metadata: json!({ "blocks": blocks, "columns": columns }),
-    })
+}
+
+impl<W: Write + Send> Write for Checksumming<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write_all(bytes)?;
+        self.checksum.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
 }
 
 impl ParquetFile {
     /// The leaf column of this path.
-    fn leaf_at(&self, path: &[String]) -> Option<usize> {
+    pub(super) fn leaf_at(&self, path: &[String]) -> Option<usize> {
         let schema = self.parquet().file_metadata().schema_descr();
         schema
             .columns()
             .iter()
             .position(|column| column.path().parts() == path)
-    }
-
-    /// Values that are not null in the first row group's column `name`.
-    fn values(&self, name: &str) -> i64 {
-        let Some(leaf) = self.leaf_at(&[name.to_owned()]) else {
-            return 0;
-        };
-        let column = self.parquet().row_group(0).column(leaf);
-        let nulls = column
-            .statistics()
-            .and_then(|s| s.null_count_opt())
-            .unwrap_or(0);
-        column.num_values() - nulls as i64
-    }
-
-    fn in_memory(&self) -> Option<&Bytes> {
-        match self.source() {
-            SplitSource::Memory(bytes) => Some(bytes),
-            SplitSource::Object { .. } => None,
-        }
     }
 }
