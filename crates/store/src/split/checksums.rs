@@ -4,8 +4,8 @@
 //! The table holds one CRC-32 for each region, in the order in which [`regions`] lists them from
 //! the footer and the page index; a count comes first. All numbers are little-endian `u32`s.
 
-use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::page_index::offset_index::OffsetIndexMetaData;
@@ -67,38 +67,69 @@ fn table_length(regions: usize) -> usize {
 /// The checksums of an open file, by where their regions begin.
 #[derive(Debug, Default)]
 pub(super) struct Checksums {
-    by_start: HashMap<u64, (u64, u32)>,
+    /// By start, ascending.
+    regions: Vec<Region>,
+    /// One bit for each region that [`Checksums::check_once`] found whole.
+    whole: Vec<AtomicU64>,
+}
+
+/// A region and its checksum: sixteen bytes, since an open split has ten thousand of them.
+#[derive(Debug, Clone, Copy)]
+struct Region {
+    start: u64,
+    length: u32,
+    crc: u32,
 }
 
 impl Checksums {
     /// Reads a table for the regions that the footer describes.
     pub(super) fn open(metadata: &ParquetMetaData, table: &[u8]) -> Result<Self, Damage> {
-        let regions = regions(metadata)?;
+        let ranges = regions(metadata)?;
         let mut numbers = table
             .chunks_exact(4)
             .map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
         let count = numbers.next().unwrap_or(0) as usize;
-        if count != regions.len() || table.len() < table_length(count) {
+        if count != ranges.len() || table.len() < table_length(count) {
             return Err(Damage::new(
                 0,
-                format!("{count} checksums for {} pages", regions.len()),
+                format!("{count} checksums for {} pages", ranges.len()),
             ));
         }
-        let by_start = regions
+        let region = |(range, crc): (Range<u64>, u32)| {
+            let length = u32::try_from(range.end - range.start)
+                .map_err(|_| Damage::new(range.start, "a page of more than 4 GiB"))?;
+            Ok(Region {
+                start: range.start,
+                length,
+                crc,
+            })
+        };
+        let mut regions: Vec<Region> = ranges
             .into_iter()
             .zip(numbers)
-            .map(|(region, crc)| (region.start, (region.end, crc)))
-            .collect();
-        Ok(Self { by_start })
+            .map(region)
+            .collect::<Result<_, _>>()?;
+        regions.sort_unstable_by_key(|region| region.start);
+        let words = regions.len().div_ceil(64);
+        Ok(Self {
+            regions,
+            whole: (0..words).map(|_| AtomicU64::new(0)).collect(),
+        })
+    }
+
+    /// Memory that it takes, bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.regions.len() * size_of::<Region>() + self.whole.len() * size_of::<AtomicU64>()
     }
 
     /// Checks bytes that begin at `offset` and consist of whole regions.
     pub(super) fn check(&self, offset: u64, bytes: &[u8]) -> Result<(), Damage> {
         let end = offset + bytes.len() as u64;
         let mut position = offset;
+        let mut index = self.index_of(offset);
         while position < end {
-            let (region_end, expected) = match self.by_start.get(&position) {
-                Some((region_end, crc)) if *region_end <= end => (*region_end, *crc),
+            let region = match index.and_then(|index| self.regions.get(index)) {
+                Some(region) if region.start == position && region.end() <= end => region,
                 _ => {
                     return Err(Damage::new(
                         position,
@@ -106,17 +137,52 @@ impl Checksums {
                     ));
                 }
             };
-            let region = &bytes[(position - offset) as usize..(region_end - offset) as usize];
-            let found = crc32fast::hash(region);
-            if found != expected {
-                return Err(Damage::new(
-                    position,
-                    format!("checksum of a page is {found:08x}, should be {expected:08x}"),
-                ));
-            }
+            let first = (position - offset) as usize;
+            region.check(&bytes[first..first + region.length as usize])?;
             // Regions are never empty, so this ends.
-            position = region_end;
+            position = region.end();
+            index = index.map(|index| index + 1);
         }
         Ok(())
+    }
+
+    /// As [`Checksums::check`] for the one region that begins at `offset`, of which later calls know
+    /// that it was whole: for regions of which a query needs a few bytes only.
+    pub(super) fn check_once(&self, offset: u64, bytes: &[u8]) -> Result<(), Damage> {
+        if let Some(index) = self.index_of(offset) {
+            let (word, bit) = (&self.whole[index / 64], 1 << (index % 64));
+            if word.load(Ordering::Relaxed) & bit == 0 {
+                self.check(offset, bytes)?;
+                word.fetch_or(bit, Ordering::Relaxed);
+            }
+            return Ok(());
+        }
+        self.check(offset, bytes)
+    }
+
+    fn index_of(&self, start: u64) -> Option<usize> {
+        self.regions
+            .binary_search_by_key(&start, |region| region.start)
+            .ok()
+    }
+}
+
+impl Region {
+    fn end(&self) -> u64 {
+        self.start + u64::from(self.length)
+    }
+
+    fn check(&self, bytes: &[u8]) -> Result<(), Damage> {
+        let found = crc32fast::hash(bytes);
+        if found == self.crc {
+            return Ok(());
+        }
+        Err(Damage::new(
+            self.start,
+            format!(
+                "checksum of a page is {found:08x}, should be {:08x}",
+                self.crc
+            ),
+        ))
     }
 }

@@ -9,6 +9,7 @@
 //! `docs/formats/split.md` describes the bytes. What must hold: a flipped bit anywhere is an error
 //! that names the file, never another answer.
 
+mod bloom_filter;
 mod checksums;
 mod damage;
 mod details;

@@ -96,7 +96,7 @@ impl Split {
 
     /// Memory that the open split takes besides what is mapped, bytes.
     pub fn size_bytes(&self) -> usize {
-        self.file.metadata_bytes() + 16 * self.entry.checksums_length as usize
+        self.file.metadata_bytes()
     }
 
     /// The index of the split's blocks, checked when it is first asked for.

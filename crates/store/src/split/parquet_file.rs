@@ -15,13 +15,13 @@ use model::TimeRange;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
-use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 use query::schema;
 
+use super::bloom_filter;
 use super::checksums::{Checksums, regions};
 use super::damage::{Damage, from_parquet};
 use crate::error::StoreError;
@@ -136,9 +136,10 @@ impl ParquetFile {
         self.metadata.metadata()
     }
 
-    /// Memory that the footer and page index take, bytes.
+    /// Memory that the footer, page index and checksums take, bytes.
     pub fn metadata_bytes(&self) -> usize {
-        self.parquet().memory_size()
+        let checksums = self.checksums.as_ref().map_or(0, Checksums::size_bytes);
+        self.parquet().memory_size() + checksums
     }
 
     /// How many row groups there are.
@@ -238,13 +239,19 @@ impl ParquetFile {
         else {
             return Ok(true);
         };
-        let range = offset as u64..offset as u64 + length as u64;
+        let start = offset as u64;
         let bytes = self
-            .checked(range)
-            .await
-            .map_err(|err| from_parquet(&self.name, err))?;
-        let filter = Sbbf::from_bytes(&bytes).map_err(|err| from_parquet(&self.name, err))?;
-        Ok(filter.check(id))
+            .source
+            .bytes(&self.name, start..start + length as u64)
+            .await?;
+        if let Some(checksums) = &self.checksums {
+            checksums
+                .check_once(start, &bytes)
+                .map_err(|damage| damage.in_file(&self.name))?;
+        }
+        bloom_filter::may_hold(&bytes, id).ok_or_else(|| {
+            Damage::new(start, "a bloom filter of an unknown form").in_file(&self.name)
+        })
     }
 
     /// Checks every page and bloom filter against its checksum.
