@@ -22,7 +22,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::types::logical_string;
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{Column, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
     Coercion, ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, TypeSignatureClass, Volatility, lit,
@@ -64,6 +64,17 @@ pub fn has_prefix(text: Expr, prefix: &str) -> Expr {
 /// `number(text)`.
 pub fn number(text: Expr) -> Expr {
     Measure::Number.udf().call(vec![text])
+}
+
+/// The column that an expression reads as numbers, when it is `number(column)`.
+pub fn column_of_number(expr: &Expr) -> Option<&Column> {
+    let Expr::ScalarFunction(call) = expr else {
+        return None;
+    };
+    match call.args.as_slice() {
+        [Expr::Column(column)] if *call.func == *Measure::Number.udf() => Some(column),
+        _ => None,
+    }
 }
 
 /// `duration(text)`, in seconds.

@@ -190,6 +190,21 @@ pub fn resource_column(key: &str) -> String {
     format!("{RESOURCE_PREFIX}{key}")
 }
 
+/// The column of a virtual column's values read as numbers: what `number(…)` over it gives, for a
+/// scan that has the numbers and need not print and read them.
+pub fn number_column(of: &str) -> String {
+    format!("{NUMBER_PREFIX}{of}{NUMBER_SUFFIX}")
+}
+
+/// The virtual column whose numbers a column holds.
+pub fn numbers_of(name: &str) -> Option<&str> {
+    name.strip_prefix(NUMBER_PREFIX)?
+        .strip_suffix(NUMBER_SUFFIX)
+}
+
+const NUMBER_PREFIX: &str = "number(";
+const NUMBER_SUFFIX: &str = ")";
+
 /// The type of every time column: nanoseconds, UTC.
 pub fn timestamp_type() -> DataType {
     DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeBinaryArray, Int64Array, ListArray, StringArray,
-    StringBuilder, StructArray, TimestampNanosecondArray, new_null_array,
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, Float64Array, Int64Array, ListArray,
+    StringArray, StringBuilder, StructArray, TimestampNanosecondArray, new_null_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
@@ -40,7 +40,7 @@ pub(crate) fn physical_columns(name: &str, file: &Schema) -> Vec<usize> {
         found.extend(named(&[overflow]));
         found
     };
-    match virtual_column(name) {
+    match virtual_column(schema::numbers_of(name).unwrap_or(name)) {
         Some(VirtualColumn::Attribute(key)) => {
             return family(Family::Attribute, names::OVERFLOW, Some(key));
         }
@@ -75,6 +75,9 @@ fn promotions(file: &Schema) -> impl Iterator<Item = (usize, Promotion)> {
 /// A physical column is missing or holds something else than rows were encoded to.
 pub(crate) fn logical_column(field: &Field, batch: &RecordBatch) -> Result<ArrayRef, ColumnsError> {
     let name = field.name().as_str();
+    if let Some(column) = schema::numbers_of(name).and_then(virtual_column) {
+        return virtual_numbers(column, batch);
+    }
     match virtual_column(name) {
         Some(VirtualColumn::Attribute(key)) => {
             return virtual_values(Family::Attribute, names::OVERFLOW, key, batch);
@@ -149,6 +152,43 @@ fn virtual_values(
         }
     }
     Ok(Arc::new(values.finish()))
+}
+
+/// One key's values as numbers: as [`query::units::number`] reads their text, without the text where
+/// they are numbers already.
+fn virtual_numbers(
+    column: VirtualColumn<'_>,
+    batch: &RecordBatch,
+) -> Result<ArrayRef, ColumnsError> {
+    let (family, overflow, key) = match column {
+        VirtualColumn::Attribute(key) => (Family::Attribute, names::OVERFLOW, key),
+        VirtualColumn::Resource(key) => (Family::Resource, names::RESOURCE_OVERFLOW, key),
+    };
+    let mut promoted = promotions(batch.schema_ref())
+        .filter(|(_, promotion)| promotion.family == family && promotion.key == key);
+    let only = promoted.next().filter(|_| promoted.next().is_none());
+    let overflows = self::column(overflow, batch)?;
+    if let Some((index, promotion)) = only
+        && overflows.null_count() == overflows.len()
+    {
+        let values = batch.column(index);
+        let numbers: Option<Float64Array> = match promotion.kind {
+            ColumnType::Int => Some(values.as_primitive::<Int64Type>().unary(|n| n as f64)),
+            ColumnType::Double => Some(
+                values
+                    .as_primitive::<Float64Type>()
+                    .unary_opt(|n| n.is_finite().then_some(n)),
+            ),
+            ColumnType::String | ColumnType::Bool => None,
+        };
+        if let Some(numbers) = numbers {
+            return Ok(Arc::new(numbers));
+        }
+    }
+    let texts = virtual_values(family, overflow, key, batch)?;
+    let numbers = texts.as_string::<i32>().iter();
+    let numbers: Float64Array = numbers.map(|text| query::units::number(text?)).collect();
+    Ok(Arc::new(numbers))
 }
 
 fn as_text(kind: ColumnType, column: &ArrayRef) -> Result<ArrayRef, ColumnsError> {
@@ -366,6 +406,15 @@ mod tests {
         RecordBatch::try_new(schema, columns).unwrap()
     }
 
+    /// The virtual column `of` as numbers.
+    fn numbers<R: Row>(rows: &[(Seq, R)], of: &str) -> Float64Array {
+        let field = Field::new(schema::number_column(of), DataType::Float64, true);
+        let batch = physical(rows);
+        let needed = physical_columns(field.name(), batch.schema_ref());
+        let column = logical_column(&field, &batch.project(&needed).unwrap()).unwrap();
+        column.as_primitive::<Float64Type>().clone()
+    }
+
     fn text_at<'a>(batch: &'a RecordBatch, name: &str, row: usize) -> Option<&'a str> {
         let column = batch.column_by_name(name).unwrap().as_string::<i32>();
         column.is_valid(row).then(|| column.value(row))
@@ -385,6 +434,11 @@ mod tests {
                     record.resource.attributes.iter().map(|(key, _)| key.to_owned()),
                 );
             }
+            let numbers: std::collections::HashMap<&String, Float64Array> = keys
+                .attributes
+                .iter()
+                .map(|key| (key, numbers(&rows, &schema::attribute_column(key))))
+                .collect();
             let batch = logical(&rows, &keys);
             for (row, placed) in rows.iter().enumerate() {
                 let (_, record) = arbitrary::stored_log(placed.clone());
@@ -392,6 +446,8 @@ mod tests {
                     let value = record.attributes.get(key).and_then(text_of);
                     let column = schema::attribute_column(key);
                     prop_assert_eq!(text_at(&batch, &column, row), value.as_deref(), "{}", key);
+                    let expected = value.as_deref().and_then(query::units::number);
+                    prop_assert_eq!(numbers[key].iter().nth(row), Some(expected), "{}", key);
                 }
                 for key in &keys.resource {
                     let value = record.resource.attributes.get(key).and_then(text_of);

@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::Session;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 use datafusion::physical_expr::utils::reassign_expr_columns;
 use datafusion::physical_plan::PhysicalExpr;
 use model::TimeRange;
+use query::functions::column_of_number;
 use query::schema;
 
 use super::condition::{Condition, unqualified};
@@ -101,10 +103,10 @@ impl Filter {
         table: &SchemaRef,
         session: &dyn Session,
     ) -> Result<Self> {
-        let df_schema = DFSchema::try_from(Arc::clone(table))?;
         let mut times = times;
         let mut condition = Condition::Any;
-        let mut conditions: Vec<(usize, Arc<dyn PhysicalExpr>, Vec<Column>)> = Vec::new();
+        let mut checked: Vec<Expr> = Vec::new();
+        let mut fields: Vec<FieldRef> = table.fields().to_vec();
         for conjunct in filters.iter().flat_map(split_conjunction) {
             let conjunct = unqualified(conjunct);
             if conjunct == lit(true) {
@@ -115,6 +117,12 @@ impl Filter {
                 continue;
             }
             condition = condition.and(Condition::of(&conjunct, table, session));
+            checked.push(numbers_as_columns(conjunct, &mut fields)?);
+        }
+        let table = Schema::new(fields);
+        let df_schema = DFSchema::try_from(table.clone())?;
+        let mut conditions: Vec<(usize, Arc<dyn PhysicalExpr>, Vec<Column>)> = Vec::new();
+        for conjunct in checked {
             let columns: Vec<Column> = conjunct.column_refs().into_iter().cloned().collect();
             let cost = columns.iter().map(|c| cost_of(&c.name)).max().unwrap_or(0);
             let predicate = session.create_physical_expr(conjunct, &df_schema)?;
@@ -123,7 +131,7 @@ impl Filter {
         conditions.sort_by_key(|(cost, ..)| *cost);
         let mut stages = Vec::new();
         for group in conditions.chunk_by(|(a, ..), (b, ..)| a == b) {
-            stages.push(stage(group, table)?);
+            stages.push(stage(group, &table)?);
         }
         Ok(Self {
             times,
@@ -131,6 +139,25 @@ impl Filter {
             stages,
         })
     }
+}
+
+/// The filter with `number(attribute)` as the column that has the numbers, which is added to
+/// `fields`.
+fn numbers_as_columns(filter: Expr, fields: &mut Vec<FieldRef>) -> Result<Expr> {
+    let replaced = filter.transform_up(|expr| {
+        let column = column_of_number(&expr).map(|column| column.name.as_str());
+        let Some(column) = column.filter(|name| schema::virtual_column(name).is_some()) else {
+            return Ok(Transformed::no(expr));
+        };
+        let name = schema::number_column(column);
+        if !fields.iter().any(|field| *field.name() == name) {
+            fields.push(Arc::new(Field::new(&name, DataType::Float64, true)));
+        }
+        Ok(Transformed::yes(Expr::Column(Column::new_unqualified(
+            name,
+        ))))
+    })?;
+    Ok(replaced.data)
 }
 
 fn stage(group: &[(usize, Arc<dyn PhysicalExpr>, Vec<Column>)], table: &Schema) -> Result<Stage> {
