@@ -2,20 +2,21 @@
 //!
 //! A [`Lookup`] is a *necessary* condition drawn from a filter: rows outside of it cannot match,
 //! rows inside still have to be checked. Parts of a filter that an index cannot answer (`NOT`,
-//! comparisons, functions of other kinds) become [`Lookup::Any`]. The same rules read logical
-//! filters ([`from_logical`]) and physical ones ([`from_physical`]).
+//! comparisons, functions of other kinds) become [`Lookup::Any`].
+//!
+//! Of a part of a text, a pattern with wildcards or a regular expression, what is asked are the
+//! words that it must have, whole or in part.
 
-use std::sync::Arc;
+mod fragments;
 
 use datafusion::common::ScalarValue;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
-use datafusion::physical_expr::ScalarFunctionExpr;
-use datafusion::physical_expr::expressions::{
-    BinaryExpr as PhysicalBinary, CastExpr, Column, InListExpr, LikeExpr, Literal,
-};
-use datafusion::physical_plan::PhysicalExpr;
 
-use crate::functions::TextFunction;
+use crate::functions::{JSON_VALUE, TextFunction, TextTest};
+use crate::glob::{Glob, Part};
+use crate::phrase::WordTest;
+use crate::term_pattern::TermPattern;
 use crate::words;
 
 /// A necessary condition on rows, in terms of logical columns.
@@ -40,6 +41,13 @@ pub enum Lookup {
         column: String,
         /// The beginning of the word.
         prefix: String,
+    },
+    /// The column's text contains a word that fits this (lowercased).
+    WordFits {
+        /// The logical column.
+        column: String,
+        /// The pattern of the whole word.
+        pattern: TermPattern,
     },
     /// The column's text equals this.
     Equals {
@@ -100,55 +108,52 @@ impl Lookup {
         parts.into_iter().reduce(Self::or).unwrap_or(Self::Any)
     }
 
-    /// What a call of a text function asks for: all of the pattern's words.
-    fn of_text_function(name: &str, column: &str, argument: &str) -> Self {
-        let Some(pattern) =
-            TextFunction::from_name(name).and_then(|function| function.pattern(argument))
-        else {
+    fn of_word_test(column: &str, test: WordTest) -> Self {
+        let column = column.to_owned();
+        match test {
+            WordTest::Equals(word) => Self::Word { column, word },
+            WordTest::StartsWith(prefix) => Self::WordPrefix { column, prefix },
+            WordTest::Fits(pattern) => Self::WordFits { column, pattern },
+        }
+    }
+
+    /// What a call on a column with constant arguments asks for.
+    fn of_call(name: &str, column: &str, argument: &str, number: i64) -> Self {
+        match name {
+            "starts_with" => return Self::starts_with(column, argument),
+            "contains" => return fragments::of_part(column, argument),
+            "regexp_like" => return fragments::of_expression(column, argument),
+            _ => {}
+        }
+        let Some(function) = TextFunction::from_name(name) else {
             return Self::Any;
         };
-        let last = pattern.words.len() - 1;
-        pattern
-            .words
-            .into_iter()
-            .enumerate()
-            .map(|(index, word)| {
-                let column = column.to_owned();
-                if index == last && pattern.last_is_prefix {
-                    Self::WordPrefix {
-                        column,
-                        prefix: word,
-                    }
-                } else {
-                    Self::Word { column, word }
-                }
-            })
-            .fold(Self::Any, Self::and)
-    }
-
-    fn of_call(name: &str, column: &str, argument: &str) -> Self {
-        match name {
-            "starts_with" => Self::starts_with(column, argument),
-            "contains" => Self::containing(column, argument),
-            _ => Self::of_text_function(name, column, argument),
+        match function.test(argument, number) {
+            Ok(TextTest::Phrase(phrase)) => phrase
+                .tests
+                .into_iter()
+                .map(|test| Self::of_word_test(column, test))
+                .fold(Self::Any, Self::and),
+            Ok(TextTest::Match(_)) => fragments::of_expression(column, argument),
+            Ok(TextTest::Whole(_)) if function == TextFunction::IsLike => {
+                Self::of_glob(column, &Glob::parse(argument))
+            }
+            _ => Self::Any,
         }
     }
 
-    /// What a part of a text asks for: its words, except one that touches either end, which may be
-    /// the rest of a longer word.
-    fn containing(column: &str, part: &str) -> Self {
-        let mut candidates = words::split(part);
-        let mut lookup = Self::Any;
-        while let Some(word) = candidates.next() {
-            let end = candidates.position();
-            if end > word.len() && end < part.len() {
-                lookup = lookup.and(Self::Word {
-                    column: column.to_owned(),
-                    word: words::lowercase(word).into_owned(),
-                });
+    /// What a text that fits `glob` as a whole asks for.
+    fn of_glob(column: &str, glob: &Glob) -> Self {
+        match glob.as_literal() {
+            Some(text) => Self::equals(column, text),
+            None => {
+                let begins = Self::starts_with(column, glob.beginning());
+                match glob.as_prefix() {
+                    Some(_) => begins,
+                    None => begins.and(fragments::of_glob(column, glob)),
+                }
             }
         }
-        lookup
     }
 
     fn equals(column: &str, value: &str) -> Self {
@@ -168,22 +173,24 @@ impl Lookup {
         }
     }
 
-    /// What `column LIKE pattern` asks for: the text before the first wildcard.
+    /// What `column LIKE pattern` asks for.
     fn of_like(column: &str, pattern: &str, escape: Option<char>) -> Self {
-        let mut literal = String::new();
+        let mut parts = Vec::new();
         let mut characters = pattern.chars();
         while let Some(character) = characters.next() {
-            match character {
-                '%' | '_' => return Self::starts_with(column, &literal),
+            parts.push(match character {
+                '%' => Part::Any,
+                '_' => Part::One,
                 // DataFusion's LIKE escapes with a backslash unless told otherwise.
                 c if c == escape.unwrap_or('\\') => match characters.next() {
-                    Some(escaped) => literal.push(escaped),
-                    None => return Self::starts_with(column, &literal),
+                    Some(escaped) => Part::Literal(escaped.into()),
+                    // What an escape of nothing means is left to the check on rows.
+                    None => Part::Any,
                 },
-                c => literal.push(c),
-            }
+                c => Part::Literal(c.into()),
+            });
         }
-        Self::equals(column, &literal)
+        Self::of_glob(column, &Glob::new(parts))
     }
 }
 
@@ -197,8 +204,15 @@ pub fn from_logical(filter: &Expr) -> Lookup {
                 (Some(column), Some(value)) => Lookup::equals(column, value),
                 _ => match (column_of(right), text_of(left)) {
                     (Some(column), Some(value)) => Lookup::equals(column, value),
-                    _ => Lookup::Any,
+                    _ => path_words(left).and(path_words(right)),
                 },
+            },
+            Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq | Operator::NotEq => {
+                path_words(left).and(path_words(right))
+            }
+            Operator::RegexMatch => match (column_of(left), text_of(right)) {
+                (Some(column), Some(expression)) => fragments::of_expression(column, expression),
+                _ => path_words(left),
             },
             _ => Lookup::Any,
         },
@@ -222,15 +236,45 @@ pub fn from_logical(filter: &Expr) -> Lookup {
                 _ => Lookup::Any,
             }
         }
-        Expr::ScalarFunction(call) => match call.args.as_slice() {
-            [text, argument] => match (column_of(text), text_of(argument)) {
-                (Some(column), Some(argument)) => {
-                    Lookup::of_call(call.func.name(), column, argument)
-                }
-                _ => Lookup::Any,
-            },
+        Expr::IsNotNull(value) => path_words(value),
+        Expr::ScalarFunction(call) => of_function(call),
+        _ => Lookup::Any,
+    }
+}
+
+fn of_function(call: &ScalarFunction) -> Lookup {
+    let (text, argument, number) = match call.args.as_slice() {
+        [text, argument] => (text, argument, Some(0)),
+        [text, argument, number] => (text, argument, number_of(number)),
+        _ => return Lookup::Any,
+    };
+    let (Some(argument), Some(number)) = (text_of(argument), number) else {
+        return Lookup::Any;
+    };
+    let name = call.func.name();
+    match column_of(text) {
+        Some(column) => Lookup::of_call(name, column, argument, number),
+        None if name == "starts_with" || TextFunction::from_name(name).is_some() => {
+            path_words(text)
+        }
+        None => Lookup::Any,
+    }
+}
+
+/// What a value that is not null asks for: a JSON text has the words of the path that leads to it.
+fn path_words(value: &Expr) -> Lookup {
+    let Expr::ScalarFunction(call) = value else {
+        return Lookup::Any;
+    };
+    match call.args.as_slice() {
+        [text, path] if call.func.name() == JSON_VALUE => match (column_of(text), text_of(path)) {
+            (Some(column), Some(path)) => words::lowercased(path)
+                .into_iter()
+                .map(|word| Lookup::of_word_test(column, WordTest::Equals(word)))
+                .fold(Lookup::Any, Lookup::and),
             _ => Lookup::Any,
         },
+        [inner] if matches!(call.func.name(), "number" | "duration" | "size") => path_words(inner),
         _ => Lookup::Any,
     }
 }
@@ -250,73 +294,11 @@ fn text_of(expr: &Expr) -> Option<&str> {
     }
 }
 
-/// What a physical filter asks of the index; columns are known by their names.
-pub fn from_physical(filter: &Arc<dyn PhysicalExpr>) -> Lookup {
-    if let Some(binary) = filter.downcast_ref::<PhysicalBinary>() {
-        return match binary.op() {
-            Operator::And => from_physical(binary.left()).and(from_physical(binary.right())),
-            Operator::Or => from_physical(binary.left()).or(from_physical(binary.right())),
-            Operator::Eq => physical_equality(binary.left(), binary.right())
-                .or_else(|| physical_equality(binary.right(), binary.left()))
-                .unwrap_or(Lookup::Any),
-            _ => Lookup::Any,
-        };
+fn number_of(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(number), _) => *number,
+        _ => None,
     }
-    if let Some(list) = filter.downcast_ref::<InListExpr>() {
-        let values = list.list().iter().map(physical_text);
-        return match (
-            physical_column(list.expr()),
-            values.collect::<Option<Vec<_>>>(),
-        ) {
-            (Some(column), Some(values)) if !list.negated() => Lookup::one_of(
-                values
-                    .into_iter()
-                    .map(|value| Lookup::equals(column, value)),
-            ),
-            _ => Lookup::Any,
-        };
-    }
-    if let Some(like) = filter.downcast_ref::<LikeExpr>() {
-        if like.negated() || like.case_insensitive() {
-            return Lookup::Any;
-        }
-        return match (physical_column(like.expr()), physical_text(like.pattern())) {
-            (Some(column), Some(pattern)) => Lookup::of_like(column, pattern, None),
-            _ => Lookup::Any,
-        };
-    }
-    if let Some(call) = filter.downcast_ref::<ScalarFunctionExpr>()
-        && let [text, argument] = call.args()
-        && let (Some(column), Some(argument)) = (physical_column(text), physical_text(argument))
-    {
-        return Lookup::of_call(call.fun().name(), column, argument);
-    }
-    Lookup::Any
-}
-
-fn physical_equality(
-    column: &Arc<dyn PhysicalExpr>,
-    value: &Arc<dyn PhysicalExpr>,
-) -> Option<Lookup> {
-    Some(Lookup::equals(
-        physical_column(column)?,
-        physical_text(value)?,
-    ))
-}
-
-fn physical_column(expr: &Arc<dyn PhysicalExpr>) -> Option<&str> {
-    if let Some(cast) = expr.downcast_ref::<CastExpr>() {
-        // Between layouts of text a cast changes nothing; any other cast changes the value.
-        return cast
-            .cast_type()
-            .is_string()
-            .then(|| physical_column(cast.expr()))?;
-    }
-    expr.downcast_ref::<Column>().map(Column::name)
-}
-
-fn physical_text(expr: &Arc<dyn PhysicalExpr>) -> Option<&str> {
-    scalar_text(expr.downcast_ref::<Literal>()?.value())
 }
 
 fn scalar_text(value: &ScalarValue) -> Option<&str> {
@@ -329,6 +311,13 @@ mod tests {
     use datafusion::functions::expr_fn::contains;
     use datafusion::logical_expr::{ident, lit};
 
+    fn fits(glob: &str) -> Lookup {
+        Lookup::WordFits {
+            column: "body".to_owned(),
+            pattern: TermPattern::glob(Glob::parse(glob)),
+        }
+    }
+
     fn word(word: &str) -> Lookup {
         Lookup::Word {
             column: "body".to_owned(),
@@ -338,11 +327,16 @@ mod tests {
 
     #[test]
     fn a_part_of_a_text_asks_for_the_words_inside_of_it() {
+        let begins = Lookup::WordPrefix {
+            column: "body".to_owned(),
+            prefix: "refused".to_owned(),
+        };
         let cases = [
-            ("refused", Lookup::Any),
-            ("connection refused", Lookup::Any),
+            ("refused", fits("*refused*")),
+            ("connection refused", fits("*connection").and(begins)),
             (" Refused ", word("refused")),
             ("a=B&c", word("b")),
+            ("a", Lookup::Any),
             ("/api/v1/", Lookup::All(vec![word("api"), word("v1")])),
             ("--", Lookup::Any),
         ];
@@ -364,9 +358,13 @@ mod tests {
             prefix: prefix.to_owned(),
         };
         let cases = [
-            (column().like(lit("ab%c")), starts("ab")),
+            (column().like(lit("ab%")), starts("ab")),
             (column().like(lit(r"a\%b")), equals("a%b")),
             (column().like(lit("%b")), Lookup::Any),
+            (
+                column().like(lit("/x%")).and(column().is_not_null()),
+                starts("/x"),
+            ),
             (column().ilike(lit("ab%")), Lookup::Any),
             (column().not_like(lit("ab%")), Lookup::Any),
             (

@@ -3,13 +3,14 @@
 //! Each table has fixed columns, listed below, and two families of *virtual* columns:
 //! `attr.<key>` and `resource.<key>`, nullable text, one for every attribute key. Keys are
 //! unbounded, so a schema holds only the virtual columns that a query references ([`Keys`]); the
-//! scan finds out, file by file, where such a key lies. Whoever needs all attributes of a row
-//! reads the JSON columns `attributes` and `resource`.
+//! scan finds out, file by file, where such a key lies. A key with dots that a row does not have
+//! reaches into the row's maps ([`crate::nested`]). Whoever needs all attributes of a row reads the
+//! JSON columns `attributes` and `resource`.
 //!
 //! Values as text ([`crate::text::text_of`]): strings as they are, `true`/`false`, integers in
 //! decimal, doubles in their shortest exact form, bytes in base64, arrays and maps as JSON. Text
-//! that was not sent or is empty is null in a fixed column; an attribute that was sent empty is an
-//! empty text in its virtual column.
+//! that was not sent or is empty is null in a fixed column; an attribute that is an empty text is
+//! that in its virtual column, one that was sent without a value is null.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

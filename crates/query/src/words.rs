@@ -121,6 +121,11 @@ pub fn indexed(word: &str) -> &str {
     &word[..end]
 }
 
+/// Whether a word of so many bytes in the index may be the beginning of a longer one.
+pub fn may_be_cut(indexed_bytes: usize) -> bool {
+    indexed_bytes + char::MAX.len_utf8() > MAX_INDEXED_BYTES
+}
+
 /// Whether `word`, as written, equals `lowercased` when lowercased. Allocates nothing.
 pub fn equals(word: &str, lowercased: &str) -> bool {
     if word.is_ascii() {
@@ -179,6 +184,11 @@ mod tests {
         let long = "é".repeat(100);
         assert_eq!(indexed(&long), "é".repeat(MAX_INDEXED_BYTES / 2));
         assert_eq!(indexed("short"), "short");
+        for width in ["a", "é", "日", "😀"] {
+            let beginning = format!("a{}", width.repeat(100));
+            assert!(may_be_cut(indexed(&beginning).len()), "{width}");
+        }
+        assert!(!may_be_cut(MAX_INDEXED_BYTES - 4));
     }
 
     proptest! {

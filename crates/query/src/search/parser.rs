@@ -3,18 +3,25 @@
 //! ```text
 //! or    := and ("OR" and)*
 //! and   := unary ("AND"? unary)*
-//! unary := ("NOT" | "-") unary | "(" or ")" | "*" | field ":" test | text
-//! text  := (term | quoted) "*"?
-//! test  := "*" | (term | quoted) "*"? | ("<" | "<=" | ">" | ">=") (term | quoted)
+//! unary := ("NOT" | "-") unary | "(" or ")" | "*" | field ":" test | match
+//! test  := "*" | match | "=" text | ("<" | "<=" | ">" | ">=") text | range | "(" list ")"
+//! match := text ("*" | "~" number?)? | wildcards | "/" expression "/"
+//! range := ("[" | "{") (text | "*") "TO" (text | "*") ("]" | "}")
+//! list  := or, with tests of the one field in the place of fields and matches
+//! text  := term | quoted
 //! ```
 //!
 //! A term ends at a space, a parenthesis or a quote. What stands before its first `:` is a field
-//! only when it looks like a name and neither `//`, `:` nor `\` follows, so that URLs, times,
-//! `std::io` and Windows paths stay text.
+//! only when it looks like a name and neither `//` nor `:` follows, nor `\` after a single letter, so
+//! that URLs, times, `std::io` and Windows paths stay text. What other search languages read as an operator is an
+//! error rather than text.
 
 use crate::error::{Span, SyntaxError};
-use crate::search::ast::{Comparison, Node, NodeKind, Query, Test};
-use crate::words;
+use crate::expression;
+use crate::glob::{Glob, Part};
+use crate::search::ast::{Comparison, End, Match, Node, NodeKind, Query, Test};
+use crate::term_pattern::{MAX_EDITS, MAX_FUZZY_CHARACTERS};
+use crate::{units, words};
 
 /// How deep parentheses and `NOT`s may nest.
 pub const MAX_DEPTH: usize = 64;
@@ -23,8 +30,18 @@ pub const MAX_TERMS: usize = 200;
 /// How long a query may be, bytes.
 pub const MAX_LENGTH: usize = 64 * 1024;
 
-/// Characters that a backslash takes literally outside of quotes.
-const ESCAPABLE: [char; 8] = ['\\', '*', '"', '(', ')', ':', '-', ' '];
+/// How many regular expressions and fuzzy words a query may have.
+pub const MAX_PATTERNS: usize = 20;
+/// How many `?` a text for the body may have.
+pub const MAX_SINGLE_WILDCARDS: usize = 4;
+/// The most words that may stand between those of a phrase.
+pub const MAX_GAPS: u32 = 1_000;
+
+/// Characters that a backslash takes literally outside of quotes; so it does with any space.
+pub(super) const ESCAPABLE: [char; 22] = [
+    '\\', '*', '?', '"', '(', ')', '[', ']', '{', '}', ':', '-', '+', '!', '~', '^', '/', '<', '>',
+    '=', '&', '|',
+];
 
 /// Reads a search; an empty one matches every record.
 ///
@@ -44,6 +61,8 @@ pub fn parse(text: &str) -> Result<Query, SyntaxError> {
         position: 0,
         depth: 0,
         terms: 0,
+        patterns: 0,
+        list_of: None,
     };
     parser.skip_spaces();
     if parser.at_end() {
@@ -64,31 +83,6 @@ pub fn parse(text: &str) -> Result<Query, SyntaxError> {
         .hint("remove it, or quote it to search for text"))
 }
 
-/// Whether a text, with a `*` after it if `prefix`, can be written without quotes.
-pub(super) fn reads_as_plain_text(text: &str, prefix: bool) -> bool {
-    let expected = NodeKind::Text {
-        text: text.to_owned(),
-        prefix,
-    };
-    let star = if prefix { "*" } else { "" };
-    !text.contains('\\')
-        && parse(&format!("{text}{star}")).is_ok_and(|query| query.root.kind == expected)
-}
-
-/// Whether a value, with a `*` after it if `prefix`, can be written without quotes.
-pub(super) fn reads_as_plain_value(value: &str, prefix: bool) -> bool {
-    let (star, expected) = if prefix {
-        ("*", Test::StartsWith(value.to_owned()))
-    } else {
-        ("", Test::Equals(value.to_owned()))
-    };
-    !value.contains('\\')
-        && matches!(
-            parse(&format!("x:{value}{star}")).map(|query| query.root.kind),
-            Ok(NodeKind::Field { test, .. }) if test == expected
-        )
-}
-
 /// Whether a field's name needs no quotes.
 pub(super) fn is_plain_name(name: &str) -> bool {
     let mut characters = name.chars();
@@ -98,20 +92,56 @@ pub(super) fn is_plain_name(name: &str) -> bool {
         && characters.all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | '@'))
 }
 
+/// Whether a name before `:\` is the letter of a drive: `C:\temp`.
+pub(super) fn is_drive(name: &str) -> bool {
+    name.len() == 1
+}
+
 struct Parser<'a> {
     text: &'a str,
     position: usize,
     depth: usize,
     terms: usize,
+    patterns: usize,
+    /// The field whose list is being read.
+    list_of: Option<FieldName>,
+}
+
+#[derive(Clone)]
+struct FieldName {
+    name: String,
+    span: Span,
 }
 
 /// A term or quoted text, unescaped.
 struct Literal {
-    text: String,
+    text: Glob,
     quoted: bool,
-    /// Whether an unescaped `*` follows it directly.
-    star: bool,
+    suffix: Option<Suffix>,
     span: Span,
+}
+
+/// What follows a text directly after `~`.
+enum Suffix {
+    /// Of a quoted text: how many words may stand in between.
+    Gaps(u32),
+    /// Of a term: the most edits, when given.
+    Edits(Option<u8>),
+}
+
+/// What stands between a field's colon and a value.
+enum Operator {
+    Is,
+    Compare(Comparison),
+}
+
+impl Operator {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Is => "=",
+            Self::Compare(comparison) => comparison.as_str(),
+        }
+    }
 }
 
 impl<'a> Parser<'a> {
@@ -127,13 +157,78 @@ impl<'a> Parser<'a> {
     fn and(&mut self) -> Result<Node, SyntaxError> {
         let mut parts = vec![self.unary()?];
         loop {
-            if self.take_keyword("AND") {
+            let is_explicit = self.take_keyword("AND");
+            if is_explicit {
                 self.expect_operand("AND")?;
             } else if self.at_end() || self.peek() == Some(')') || self.at_keyword("OR") {
+                self.refuse_small_operators(&parts)?;
                 return Ok(combine(parts, NodeKind::And));
             }
-            parts.push(self.unary()?);
+            let next = self.unary()?;
+            if let (Some(before), false) = (parts.last(), is_explicit) {
+                self.refuse_two_values(before, &next)?;
+            }
+            parts.push(next);
         }
+    }
+
+    /// Refuses `and`, `or` and `not` directly beside what reads as part of a query: other
+    /// languages take them as operators. Between words they are words.
+    fn refuse_small_operators(&self, parts: &[Node]) -> Result<(), SyntaxError> {
+        let is_structure = |node: &Node| {
+            matches!(node.kind, NodeKind::Field { .. } | NodeKind::Not(_))
+                || self.text[node.span.offset..].starts_with('(')
+        };
+        for (index, part) in parts.iter().enumerate() {
+            let span = match &part.kind {
+                NodeKind::Body(_) => part.span,
+                NodeKind::Field { value_span, .. } if self.list_of.is_some() => *value_span,
+                _ => continue,
+            };
+            let written = &self.text[span.offset..span.end()];
+            if !matches!(written, "and" | "or" | "not") {
+                continue;
+            }
+            let before = index.checked_sub(1).and_then(|before| parts.get(before));
+            let beside = before.filter(|_| written != "not");
+            let mut neighbours = beside.into_iter().chain(parts.get(index + 1));
+            if neighbours.any(is_structure) {
+                let operator = written.to_ascii_uppercase();
+                return Err(SyntaxError::new(
+                    span,
+                    format!("\"{written}\" in small letters is no operator"),
+                )
+                .hint(format!(
+                    "write {operator}, or quote it to search for the word: \"{written}\""
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses `field:(a b)`: no value is both.
+    fn refuse_two_values(&self, before: &Node, next: &Node) -> Result<(), SyntaxError> {
+        let value = |node: &Node| match &node.kind {
+            NodeKind::Field { name, test, .. } if name != "body" => match test {
+                Test::Match(Match::Text(glob)) => glob.as_literal().map(str::to_owned),
+                Test::Is(value) => Some(value.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        let (Some(list), Some(a), Some(b)) = (&self.list_of, value(before), value(next)) else {
+            return Ok(());
+        };
+        if matches!(b.as_str(), "and" | "or" | "not") || matches!(a.as_str(), "and" | "or" | "not")
+        {
+            return Ok(());
+        }
+        let name = &list.name;
+        Err(SyntaxError::new(
+            next.span,
+            format!("{name} cannot be {a:?} and {b:?} at once"),
+        )
+        .hint(format!("write {name}:({a} OR {b})")))
     }
 
     fn unary(&mut self) -> Result<Node, SyntaxError> {
@@ -204,7 +299,7 @@ impl<'a> Parser<'a> {
         inner.span = Span::new(start, self.position);
         if self.peek().is_some_and(|c| !c.is_whitespace() && c != ')') {
             return Err(self
-                .error_here(1, "a space is missing after \")\"")
+                .error_at_character("a space is missing after \")\"")
                 .hint("quote the whole to search for text"));
         }
         self.skip_spaces();
@@ -214,119 +309,178 @@ impl<'a> Parser<'a> {
     fn enter(&mut self) -> Result<(), SyntaxError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(self.error_here(
-                1,
-                format!("parentheses and NOTs nest deeper than {MAX_DEPTH}"),
-            ));
+            return Err(self
+                .error_at_character(format!("parentheses and NOTs nest deeper than {MAX_DEPTH}")));
         }
         Ok(())
     }
 
     fn term_or_field(&mut self) -> Result<Node, SyntaxError> {
+        if let Some(field) = self.list_of.clone() {
+            self.refuse_operator_signs()?;
+            return self.test(&field);
+        }
         let start = self.position;
         if self.peek() == Some('"') {
             let literal = self.quoted()?;
-            if !literal.star && self.peek() == Some(':') {
+            let is_whole = literal.suffix.is_none() && literal.text.as_literal().is_some();
+            if is_whole && self.peek() == Some(':') {
                 self.position += 1;
-                return self.field(literal.text, literal.span);
+                let name = literal.text.as_literal().unwrap_or_default().to_owned();
+                return self.field(name, literal.span);
             }
             self.expect_boundary("a quoted text")?;
-            return text_node(literal);
+            return self.body_node(literal);
         }
         if let Some(name) = self.field_name() {
             let name_span = Span::new(start, start + name.len());
             self.position = name_span.end() + 1;
             return self.field(name.to_owned(), name_span);
         }
+        if let Some(expression) = self.expression()? {
+            let span = Span::new(start, self.position);
+            let kind = NodeKind::Body(Match::Expression(expression));
+            return Ok(Node { kind, span });
+        }
         self.refuse_operator_signs()?;
-        let literal = self.term()?;
+        self.refuse_comparison_without_field()?;
+        self.refuse_field_without_name()?;
+        let literal = self.term(Within::Query)?;
         self.expect_boundary("a word")?;
-        if literal.text.is_empty() && literal.star {
+        if *literal.text.parts() == [Part::Any] && literal.suffix.is_none() {
             return Ok(Node {
                 kind: NodeKind::Everything,
                 span: literal.span,
             });
         }
-        text_node(literal)
+        self.body_node(literal)
     }
 
     /// The name before the next `:`, when it is a field's.
     fn field_name(&self) -> Option<&'a str> {
         let rest = &self.text[self.position..];
         let (name, after) = rest.split_once(':')?;
-        let is_text = after.starts_with("//") || after.starts_with(':') || after.starts_with('\\');
+        let is_text = after.starts_with("//")
+            || after.starts_with(':')
+            || is_drive(name) && after.starts_with('\\');
         (is_plain_name(name) && !is_text).then_some(name)
     }
 
     fn field(&mut self, name: String, name_span: Span) -> Result<Node, SyntaxError> {
-        if name == "_exists_" {
-            return Err(SyntaxError::new(name_span, "\"_exists_\" is not a field")
-                .hint("to find records that have a field, write field:*"));
+        if matches!(name.as_str(), "_exists_" | "_missing_") {
+            let negation = if name == "_missing_" { "NOT " } else { "" };
+            return Err(
+                SyntaxError::new(name_span, format!("\"{name}\" is not a field"))
+                    .hint(format!("the test of a field is written {negation}field:*")),
+            );
         }
+        let field = FieldName {
+            name,
+            span: name_span,
+        };
+        if self.peek() != Some('(') {
+            return self.test(&field);
+        }
+        let outer = self.list_of.replace(field);
+        let list = self.group();
+        self.list_of = outer;
+        let mut list = list?;
+        list.span = name_span.to(list.span);
+        Ok(list)
+    }
+
+    /// A test of one field's value.
+    fn test(&mut self, field: &FieldName) -> Result<Node, SyntaxError> {
+        let name = &field.name;
         let start = self.position;
-        let rest = &self.text[start..];
-        if rest
-            .chars()
-            .next()
-            .is_none_or(|c| c.is_whitespace() || c == ')')
-        {
-            let span = Span::new(name_span.offset, start);
+        if self.peek().is_none_or(|c| c.is_whitespace() || c == ')') {
+            let span = Span::new(field.span.offset, start);
             return Err(SyntaxError::new(span, format!("\"{name}:\" has no value")).hint(format!(
-                "{name}:* finds records that have the field; quote \"{name}:\" to search for text"
+                "write the value without a space before it; {name}:* finds records that have the \
+                 field; quote \"{name}:\" to search for text"
             )));
         }
-        let comparison = self.comparison(&name)?;
-        let literal = match self.peek() {
-            Some('"') => self.quoted()?,
-            _ => {
-                self.refuse_later_syntax(&name)?;
-                self.term()?
-            }
+        let test = match self.peek() {
+            Some('[' | '{') => self.range(name)?,
+            _ => match self.expression()? {
+                Some(expression) => Test::Match(Match::Expression(expression)),
+                None => self.value_test(name)?,
+            },
         };
         self.expect_boundary("a value")?;
         let value_span = Span::new(start, self.position);
-        let test = match comparison {
-            None if literal.text.is_empty() && !literal.quoted && literal.star => Test::Exists,
-            None if literal.star => Test::StartsWith(literal.text),
-            None => Test::Equals(literal.text),
-            Some(_) if literal.star => {
-                return Err(SyntaxError::new(
-                    literal.span,
-                    "a comparison takes a whole value, not one that ends in \"*\"",
-                ));
-            }
-            Some(comparison) if literal.text.is_empty() => {
-                return Err(SyntaxError::new(
-                    value_span,
-                    format!("\"{name}:{}\" has no value", comparison.as_str()),
-                )
-                .hint("write the value without a space before it"));
-            }
-            Some(comparison) => Test::Compare(comparison, literal.text),
+        let span = match self.list_of {
+            Some(_) => value_span,
+            None => field.span.to(value_span),
         };
         Ok(Node {
             kind: NodeKind::Field {
-                name,
-                name_span,
+                name: name.clone(),
+                name_span: field.span,
                 test,
                 value_span,
             },
-            span: name_span.to(value_span),
+            span,
         })
     }
 
-    fn comparison(&mut self, name: &str) -> Result<Option<Comparison>, SyntaxError> {
-        let rest = &self.text[self.position..];
-        let (comparison, length) = match rest.as_bytes() {
-            [b'>', b'=', ..] => (Comparison::GreaterOrEqual, 2),
-            [b'>', ..] => (Comparison::Greater, 1),
-            [b'<', b'=', ..] => (Comparison::LessOrEqual, 2),
-            [b'<', ..] => (Comparison::Less, 1),
-            [b'=', ..] => {
-                return Err(self
-                    .error_here(1, format!("\"{name}:=\" is not a test"))
-                    .hint(format!("{name}:value already means equal")));
+    fn value_test(&mut self, name: &str) -> Result<Test, SyntaxError> {
+        let start = self.position;
+        let operator = self.operator(name)?;
+        let literal = match self.peek() {
+            Some('"') => self.quoted()?,
+            _ => self.term(Within::Query)?,
+        };
+        let Some(operator) = operator else {
+            if !literal.quoted && literal.suffix.is_none() && *literal.text.parts() == [Part::Any] {
+                return Ok(Test::Exists);
             }
+            return Ok(Test::Match(self.matched(literal)?));
+        };
+        let value = match literal.text.as_literal() {
+            Some(value) if literal.suffix.is_none() => value.to_owned(),
+            _ => {
+                return Err(SyntaxError::new(
+                    literal.span,
+                    format!(
+                        "\"{}\" takes a whole value, without \"*\", \"?\" or \"~\"",
+                        operator.as_str()
+                    ),
+                )
+                .hint("quote the value to take them literally"));
+            }
+        };
+        if value.is_empty() && !literal.quoted {
+            return Err(SyntaxError::new(
+                Span::new(start, self.position),
+                format!("\"{name}:{}\" has no value", operator.as_str()),
+            )
+            .hint("write the value without a space before it"));
+        }
+        Ok(match operator {
+            Operator::Is => Test::Is(value),
+            Operator::Compare(comparison) => Test::Compare(comparison, value),
+        })
+    }
+
+    fn operator(&mut self, name: &str) -> Result<Option<Operator>, SyntaxError> {
+        let rest = &self.text[self.position..];
+        let (operator, length) = match rest.as_bytes() {
+            [b'>', b'=', ..] => (Operator::Compare(Comparison::GreaterOrEqual), 2),
+            [b'>', ..] => (Operator::Compare(Comparison::Greater), 1),
+            [b'<', b'=', ..] => (Operator::Compare(Comparison::LessOrEqual), 2),
+            [b'<', ..] => (Operator::Compare(Comparison::Less), 1),
+            [b'=', b'=', ..] => {
+                return Err(self
+                    .error_here(2, format!("\"{name}:==\" is not a test"))
+                    .hint(format!("write {name}:=value")));
+            }
+            [b'=', b'~', ..] => {
+                return Err(self
+                    .error_here(2, format!("\"{name}:=~\" is not a test"))
+                    .hint(format!("write {name}:/expression/")));
+            }
+            [b'=', ..] => (Operator::Is, 1),
             [b'!', ..] => {
                 return Err(self
                     .error_here(1, format!("\"{name}:!\" is not a test"))
@@ -335,26 +489,120 @@ impl<'a> Parser<'a> {
             _ => return Ok(None),
         };
         self.position += length;
-        Ok(Some(comparison))
+        Ok(Some(operator))
     }
 
-    /// Refuses what other search languages, or a later version of this one, read as a regular
-    /// expression, a range or a list, rather than searching for its text.
-    fn refuse_later_syntax(&self, name: &str) -> Result<(), SyntaxError> {
-        let rest = &self.text[self.position..];
-        let term = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
-        let (what, way_out) = match term.chars().next() {
-            Some('(') => ("a list of values", format!("write {name}:a OR {name}:b")),
-            Some('[' | '{') => ("a range", format!("write {name}:>=a AND {name}:<=b")),
-            Some('/') if term.len() > 2 && term.ends_with('/') => (
-                "a regular expression",
-                format!("try a prefix: {name}:value*"),
-            ),
-            _ => return Ok(()),
+    /// `[a TO b]`; the parser stands on the bracket.
+    fn range(&mut self, name: &str) -> Result<Test, SyntaxError> {
+        let start = self.position;
+        let excludes_from = self.peek() == Some('{');
+        self.position += 1;
+        let from = self.range_end(name)?;
+        if !self.take_keyword("TO") {
+            return Err(self
+                .error_at_character("the range has no \"TO\" between its ends")
+                .hint(range_hint(name)));
+        }
+        let to = self.range_end(name)?;
+        let excludes_to = match self.peek() {
+            Some(']') => false,
+            Some('}') => true,
+            _ => {
+                return Err(SyntaxError::new(
+                    Span::new(start, start + 1),
+                    "the range that begins here has no \"]\" or \"}\"",
+                )
+                .hint(range_hint(name)));
+            }
         };
-        Err(self
-            .error_here(term.len(), format!("{what} is not supported here: {term}"))
-            .hint(format!("{way_out}; quote the value to match it as text")))
+        self.position += 1;
+        let end = |value: Option<String>, excludes: bool| match value {
+            None => End::Open,
+            Some(value) if excludes => End::Excluding(value),
+            Some(value) => End::Including(value),
+        };
+        Ok(Test::Range {
+            from: end(from, excludes_from),
+            to: end(to, excludes_to),
+        })
+    }
+
+    /// An end of a range with the spaces around it; `None` for an open one.
+    fn range_end(&mut self, name: &str) -> Result<Option<String>, SyntaxError> {
+        self.skip_spaces();
+        let literal = match self.peek() {
+            Some('"') => self.quoted()?,
+            _ => self.term(Within::Range)?,
+        };
+        self.skip_spaces();
+        if !literal.quoted && *literal.text.parts() == [Part::Any] {
+            return Ok(None);
+        }
+        match literal.text.as_literal() {
+            Some("") if !literal.quoted => Err(SyntaxError::new(
+                literal.span,
+                "an end of the range is missing",
+            )
+            .hint(range_hint(name))),
+            Some(value) if literal.suffix.is_none() => Ok(Some(value.to_owned())),
+            _ => Err(SyntaxError::new(
+                literal.span,
+                "an end of a range is a whole value, without \"*\", \"?\" or \"~\"",
+            )
+            .hint("an open end is a \"*\" alone; quote the value to take them literally")),
+        }
+    }
+
+    /// `/expression/`, when one stands here.
+    fn expression(&mut self) -> Result<Option<String>, SyntaxError> {
+        let Some((inside, after)) = self.expression_at(self.position) else {
+            return Ok(None);
+        };
+        let span = Span::new(self.position, self.position + inside.len() + 2);
+        if after.strip_prefix('i').is_some_and(is_boundary) {
+            return Err(SyntaxError::new(
+                Span::new(span.end(), span.end() + 1),
+                "a regular expression takes no letters after its end",
+            )
+            .hint("to ignore case write (?i) at its beginning; quote a path to search for it"));
+        }
+        if !is_boundary(after) {
+            return Ok(None);
+        }
+        self.count_pattern(span)?;
+        self.position = span.end();
+        expression::compile(inside).map_err(|err| {
+            let start = span.offset + 1 + err.span.offset;
+            SyntaxError::new(Span::new(start, start + err.span.length), err.message)
+                .hint("quote the whole to search for its text")
+        })?;
+        Ok(Some(inside.to_owned()))
+    }
+
+    /// What stands between a `/` at `start` and the next one, and what follows that.
+    fn expression_at(&self, start: usize) -> Option<(&'a str, &'a str)> {
+        let inside = self.text[start..].strip_prefix('/')?;
+        let mut is_escaped = false;
+        let end = inside.find(|c| {
+            let is_end = c == '/' && !is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            is_end
+        });
+        end.filter(|end| *end > 0)
+            .map(|end| (&inside[..end], &inside[end + 1..]))
+    }
+
+    fn count_pattern(&mut self, span: Span) -> Result<(), SyntaxError> {
+        self.patterns += 1;
+        if self.patterns > MAX_PATTERNS {
+            return Err(SyntaxError::new(
+                span,
+                format!(
+                    "the query has more than {MAX_PATTERNS} regular expressions and fuzzy words"
+                ),
+            ));
+        }
+        Ok(())
     }
 
     fn refuse_operator_signs(&self) -> Result<(), SyntaxError> {
@@ -366,55 +614,165 @@ impl<'a> Parser<'a> {
                     .hint(format!("write {word}, or quote the text")));
             }
         }
+        let begins_text = |c: char| c.is_alphabetic() || matches!(c, '_' | '"' | '(');
+        if rest
+            .strip_prefix('+')
+            .is_some_and(|after| after.starts_with(begins_text))
+        {
+            return Err(self
+                .error_here(1, "\"+\" is not an operator")
+                .hint("every word must be there anyway: leave it out, or quote the text"));
+        }
         Ok(())
     }
 
-    /// A run of characters up to a space, parenthesis or quote.
-    fn term(&mut self) -> Result<Literal, SyntaxError> {
+    /// Refuses `>=500` and `status>=500`, which other languages read as comparisons.
+    fn refuse_comparison_without_field(&self) -> Result<(), SyntaxError> {
+        let term = self.bare_term();
+        let Some(sign) = term.find(['<', '>', '=', '!']) else {
+            return Ok(());
+        };
+        let (name, rest) = term.split_at(sign);
+        let value = rest.trim_start_matches(['<', '>', '=', '!']);
+        let operator = &rest[..rest.len() - value.len()];
+        let is_lone = name.is_empty() && value.is_empty();
+        let is_measure = units::number(value).is_some()
+            || units::duration_seconds(value).is_some()
+            || units::size_bytes(value).is_some();
+        let compares = matches!(operator, "<" | ">" | "<=" | ">=");
+        if is_lone || compares && is_measure && (name.is_empty() || is_plain_name(name)) {
+            let name = if name.is_empty() { "field" } else { name };
+            let value = if value.is_empty() { "value" } else { value };
+            let operator = operator.trim_start_matches('!');
+            return Err(self
+                .error_here(term.len(), format!("{term:?} is not a comparison"))
+                .hint(format!("write {name}:{operator}{value}, or quote the text")));
+        }
+        Ok(())
+    }
+
+    /// Refuses `:value` and `*.name:value`.
+    fn refuse_field_without_name(&self) -> Result<(), SyntaxError> {
+        let term = self.bare_term();
+        let Some((name, after)) = term.split_once(':') else {
+            return Ok(());
+        };
+        let is_text = after.starts_with("//") || after.starts_with(':');
+        let after_is_name = after.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            || after.is_empty() && self.text[self.position + term.len()..].starts_with('"');
+        if name.is_empty() && after_is_name {
+            return Err(self
+                .error_here(1, "\":\" has no field before it")
+                .hint("write field:value without spaces, or quote the text"));
+        }
+        let without_wildcards = name.replace(['*', '?'], "x");
+        if without_wildcards != name && is_plain_name(&without_wildcards) && !is_text {
+            let hint = match name {
+                "*" => "write * alone for every record; without a field the body is searched",
+                _ => "name the fields one by one with OR, or quote the text",
+            };
+            return Err(self
+                .error_here(name.len(), "a field's name takes no wildcards")
+                .hint(hint));
+        }
+        Ok(())
+    }
+
+    /// What stands up to the next space, parenthesis or quote.
+    fn bare_term(&self) -> &'a str {
+        let rest = &self.text[self.position..];
+        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"'));
+        &rest[..end.unwrap_or(rest.len())]
+    }
+
+    /// A run of characters up to a space, parenthesis or quote, inside of a range also up to its
+    /// bracket.
+    fn term(&mut self, within: Within) -> Result<Literal, SyntaxError> {
         let start = self.position;
-        let mut text = String::new();
+        let mut parts: Vec<Part> = Vec::new();
+        let mut suffix = None;
         while let Some(character) = self.peek() {
             match character {
                 c if c.is_whitespace() => break,
                 '(' | ')' | '"' => break,
-                '*' => {
-                    self.position += 1;
-                    if self.peek().is_some_and(|c| !c.is_whitespace() && c != ')') {
-                        return Err(SyntaxError::new(
-                            Span::new(self.position - 1, self.position),
-                            "\"*\" is understood only at the end of a word or value",
-                        )
-                        .hint("write \\* for the character itself"));
+                ']' | '}' if within == Within::Range => break,
+                '~' if !parts.is_empty() => match self.edits(start)? {
+                    Some(edits) => {
+                        suffix = Some(edits);
+                        break;
                     }
-                    return Ok(Literal {
-                        text,
-                        quoted: false,
-                        star: true,
-                        span: Span::new(start, self.position),
-                    });
+                    None => parts.push(Part::Literal('~'.into())),
+                },
+                '^' if !parts.is_empty() => {
+                    self.refuse_boost()?;
+                    parts.push(Part::Literal('^'.into()));
                 }
+                '*' => parts.push(Part::Any),
+                '?' => parts.push(Part::One),
                 '\\' => {
                     self.position += 1;
-                    match self.peek().filter(|next| ESCAPABLE.contains(next)) {
-                        Some(next) => {
-                            text.push(next);
-                            self.position += 1;
-                        }
-                        None => text.push('\\'),
-                    }
+                    let is_escapable = |c: &char| ESCAPABLE.contains(c) || c.is_whitespace();
+                    let Some(next) = self.peek().filter(is_escapable) else {
+                        parts.push(Part::Literal('\\'.into()));
+                        continue;
+                    };
+                    parts.push(Part::Literal(next.into()));
+                    self.position += next.len_utf8();
+                    continue;
                 }
-                c => {
-                    text.push(c);
-                    self.position += c.len_utf8();
-                }
+                c => parts.push(Part::Literal(c.into())),
             }
+            self.position += character.len_utf8();
         }
         Ok(Literal {
-            text,
+            text: Glob::new(parts),
             quoted: false,
-            star: false,
+            suffix,
             span: Span::new(start, self.position),
         })
+    }
+
+    /// `~` or `~2` at the end of the term that began at `start`, as edits.
+    fn edits(&mut self, start: usize) -> Result<Option<Suffix>, SyntaxError> {
+        let (digits, after) = self.number_after_sign();
+        if !after.is_none_or(|c| c.is_whitespace() || c == ')') {
+            return Ok(None);
+        }
+        let tilde = self.position;
+        self.position += 1 + digits.len();
+        let edits = match digits {
+            "" => None,
+            digits => match digits.parse() {
+                Ok(edits) if (1..=MAX_EDITS).contains(&edits) => Some(edits),
+                _ => {
+                    return Err(SyntaxError::new(
+                        Span::new(tilde, self.position),
+                        format!("a fuzzy word takes 1 or {MAX_EDITS} edits"),
+                    )
+                    .hint("write word~, word~1 or word~2; quote the text to take ~ literally"));
+                }
+            },
+        };
+        self.count_pattern(Span::new(start, self.position))?;
+        Ok(Some(Suffix::Edits(edits)))
+    }
+
+    fn refuse_boost(&self) -> Result<(), SyntaxError> {
+        let (digits, after) = self.number_after_sign();
+        if digits.is_empty() || !after.is_none_or(|c| c.is_whitespace() || c == ')') {
+            return Ok(());
+        }
+        Err(self
+            .error_here(1 + digits.len(), "\"^\" is not understood")
+            .hint("records come by their time, so no word weighs more; quote the text to search for it"))
+    }
+
+    /// The number directly after the sign that the parser stands on, and what follows.
+    fn number_after_sign(&self) -> (&'a str, Option<char>) {
+        let rest = &self.text[self.position + 1..];
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let (number, after) = rest.split_at(end.unwrap_or(rest.len()));
+        (number, after.chars().next())
     }
 
     /// A text in double quotes; the parser stands on the opening one.
@@ -437,15 +795,78 @@ impl<'a> Parser<'a> {
                 c => text.push(c),
             }
         }
-        let star = self.peek() == Some('*');
-        if star {
-            self.position += 1;
+        let mut parts = vec![Part::Literal(text)];
+        let mut suffix = None;
+        match self.peek() {
+            Some('*') => {
+                parts.push(Part::Any);
+                self.position += 1;
+            }
+            Some('~') => suffix = Some(self.gaps()?),
+            Some('^') => self.refuse_boost()?,
+            _ => {}
         }
         Ok(Literal {
-            text,
+            text: Glob::new(parts),
             quoted: true,
-            star,
+            suffix,
             span: Span::new(start, self.position),
+        })
+    }
+
+    /// `~3` after a phrase.
+    fn gaps(&mut self) -> Result<Suffix, SyntaxError> {
+        let (digits, _) = self.number_after_sign();
+        let span = Span::new(self.position, self.position + 1 + digits.len());
+        let gaps = digits.parse().ok().filter(|gaps| *gaps <= MAX_GAPS);
+        self.position = span.end();
+        gaps.map(Suffix::Gaps).ok_or_else(|| {
+            SyntaxError::new(
+                span,
+                format!("\"~\" after a phrase takes a number of words up to {MAX_GAPS}"),
+            )
+            .hint("\"a b\"~3 allows three words between them; a fuzzy word has no quotes: word~")
+        })
+    }
+
+    /// What a text says, as it stands.
+    fn matched(&self, literal: Literal) -> Result<Match, SyntaxError> {
+        let text = match literal.suffix {
+            None => return Ok(Match::Text(literal.text)),
+            Some(_) => literal.text.as_literal(),
+        };
+        match (literal.suffix, text) {
+            (Some(Suffix::Gaps(gaps)), Some(phrase)) => Ok(Match::Near {
+                phrase: phrase.to_owned(),
+                gaps,
+            }),
+            (Some(Suffix::Edits(edits)), Some(text)) => {
+                if text.chars().count() > MAX_FUZZY_CHARACTERS {
+                    return Err(SyntaxError::new(
+                        literal.span,
+                        format!("a fuzzy word has at most {MAX_FUZZY_CHARACTERS} characters"),
+                    ));
+                }
+                Ok(Match::Similar {
+                    text: text.to_owned(),
+                    edits,
+                })
+            }
+            _ => Err(
+                SyntaxError::new(literal.span, "a fuzzy word takes no wildcards")
+                    .hint("write either word~ or wo*d; quote the text to take them literally"),
+            ),
+        }
+    }
+
+    /// A test of the body by a text.
+    fn body_node(&self, literal: Literal) -> Result<Node, SyntaxError> {
+        let span = literal.span;
+        let test = self.matched(literal)?;
+        check_words(&test, span)?;
+        Ok(Node {
+            kind: NodeKind::Body(test),
+            span,
         })
     }
 
@@ -473,10 +894,7 @@ impl<'a> Parser<'a> {
     fn expect_boundary(&self, what: &str) -> Result<(), SyntaxError> {
         match self.peek() {
             Some(c) if !c.is_whitespace() && c != ')' => Err(self
-                .error_here(
-                    c.len_utf8(),
-                    format!("{what} is followed directly by {c:?}"),
-                )
+                .error_at_character(format!("{what} is followed directly by {c:?}"))
                 .hint(
                     "put a space between them, or quote the whole and write \\\" for quotes inside",
                 )),
@@ -496,12 +914,13 @@ impl<'a> Parser<'a> {
         .hint(format!("to search for the word, quote it: \"{keyword}\"")))
     }
 
-    /// `-x`, `-"x"` and `-(x)` negate; `-5`, `--flag` and a lone `-` are text.
+    /// `-x`, `-"x"`, `-(x)`, `-*x` and `-/x/` negate; `-5`, `--flag` and a lone `-` are text.
     fn minus_negates(&self) -> bool {
-        self.text[self.position + 1..]
-            .chars()
-            .next()
-            .is_some_and(|c| c.is_alphabetic() || matches!(c, '_' | '"' | '(' | '@'))
+        let rest = &self.text[self.position + 1..];
+        let after = rest.trim_start_matches(['*', '?']);
+        let expression = self.expression_at(self.position + 1);
+        after.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '"' | '(' | '@'))
+            || expression.is_some_and(|(_, after)| is_boundary(after))
     }
 
     fn at_keyword(&self, keyword: &str) -> bool {
@@ -537,9 +956,20 @@ impl<'a> Parser<'a> {
         self.text[self.position..].chars().next()
     }
 
+    /// An error at the next character, or at the end.
+    fn error_at_character(&self, message: impl Into<String>) -> SyntaxError {
+        self.error_here(self.peek().map_or(0, char::len_utf8), message)
+    }
+
     fn error_here(&self, length: usize, message: impl Into<String>) -> SyntaxError {
         SyntaxError::new(Span::new(self.position, self.position + length), message)
     }
+}
+
+/// Whether a term ends before `rest`.
+fn is_boundary(rest: &str) -> bool {
+    let next = rest.chars().next();
+    next.is_none_or(|c| c.is_whitespace() || c == ')')
 }
 
 fn unclosed_group(start: usize) -> SyntaxError {
@@ -562,25 +992,62 @@ fn combine(mut parts: Vec<Node>, kind: impl FnOnce(Vec<Node>) -> NodeKind) -> No
     }
 }
 
-fn text_node(literal: Literal) -> Result<Node, SyntaxError> {
-    if words::split(&literal.text).next().is_none() {
-        return Err(SyntaxError::new(
-            literal.span,
-            format!("{:?} has no letter or digit to search for", literal.text),
+/// Refuses a text for the body that has no word, or not the one that it must have.
+pub(super) fn check_words(test: &Match, span: Span) -> Result<(), SyntaxError> {
+    let has_word = |text: &str| words::split(text).next().is_some();
+    let no_word = |text: &str| {
+        SyntaxError::new(
+            span,
+            format!("{text:?} has no letter or digit to search for"),
         )
-        .hint("searches look for words; punctuation between them does not matter"));
-    }
-    if !literal.quoted && literal.text.ends_with('~') {
-        return Err(
-            SyntaxError::new(literal.span, "fuzzy search (\"~\") is not supported")
-                .hint("try a prefix such as conn*, or quote the text"),
-        );
-    }
-    Ok(Node {
-        kind: NodeKind::Text {
-            text: literal.text,
-            prefix: literal.star,
+        .hint("searches look for words; a regular expression, /.../, also finds punctuation")
+    };
+    match test {
+        Match::Text(glob) => {
+            let mut literals = glob.parts().iter().filter_map(|part| match part {
+                Part::Literal(text) => Some(text),
+                _ => None,
+            });
+            if !literals.any(|text| has_word(text)) {
+                return Err(match glob.as_literal() {
+                    Some(text) => no_word(text),
+                    None => no_word(&glob.to_string()),
+                });
+            }
+            let singles = glob.parts().iter().filter(|part| **part == Part::One);
+            if singles.count() > MAX_SINGLE_WILDCARDS {
+                return Err(SyntaxError::new(
+                    span,
+                    format!("at most {MAX_SINGLE_WILDCARDS} \"?\" are understood in one text"),
+                )
+                .hint("quote the text when they are its own, or write a regular expression"));
+            }
+            Ok(())
+        }
+        Match::Near { phrase, .. } if !has_word(phrase) => Err(no_word(phrase)),
+        Match::Similar { text, .. } => match words::split(text).count() {
+            0 => Err(no_word(text)),
+            1 => Ok(()),
+            _ => Err(SyntaxError::new(
+                span,
+                format!("a fuzzy search takes one word; got {text:?}"),
+            )
+            .hint("write each word with its own ~, or quote the text")),
         },
-        span: literal.span,
-    })
+        Match::Near { .. } | Match::Expression(_) => Ok(()),
+    }
+}
+
+fn range_hint(name: &str) -> String {
+    format!(
+        "a range is written {name}:[a TO b], with {{ or }} to leave an end out and * for an open \
+         one; quote the value to match it as text"
+    )
+}
+
+/// Where a term stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    Query,
+    Range,
 }

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use query::Span;
-use query::search::ast::{Comparison, Node, NodeKind, Query, Test};
-use query::search::parse;
+use query::glob::{Glob, Part};
+use query::search::ast::{Comparison, End, Match, Node, NodeKind, Query, Test};
+use query::search::{compile, parse};
 
 #[test]
 fn queries_read_as_trees() {
@@ -24,7 +25,7 @@ fn queries_read_as_trees() {
         ),
         ("NOT NOT a", "NOT NOT a"),
         ("NOT-a", "NOT-a"),
-        ("and or not", "and AND or AND not"),
+        ("and or not", "\"and\" AND \"or\" AND \"not\""),
         ("conn*", "conn*"),
         ("\"conn refu\"*", "\"conn refu\"*"),
         ("status:500", "status:500"),
@@ -39,6 +40,42 @@ fn queries_read_as_trees() {
         ("user:*", "user:*"),
         ("empty:\"\"", "empty:\"\""),
         (r"a\*b", "\"a*b\""),
+        // Wildcards, fuzzy words, gaps, expressions.
+        ("*fused *nec* c?n*", "*fused AND *nec* AND c?n*"),
+        (r"a\?b\**", "\"a?b*\"*"),
+        (r"k:a*\*b", r"k:a*\*b"),
+        (r"k:a\ *b", r"k:a\ *b"),
+        (r"key:\/api\/*", "key:/api/*"),
+        (r"path:\temp", r#"path:"\\temp""#),
+        ("conection~ refsed~1", "conection~ AND refsed~1"),
+        ("k:alcie~2", "k:alcie~2"),
+        ("~5 a~b ~/x", "~5 AND a~b AND ~/x"),
+        ("\"disk full\"~3", "\"disk full\"~3"),
+        ("/conn.* (a|b)/ x", "/conn.* (a|b)/ AND x"),
+        (r"k:/a\/b/", r"k:/a\/b/"),
+        ("/api/tasks /a/ /b", "/api/tasks AND /a/ AND /b"),
+        ("-/a b/ -*x", "NOT /a b/ AND NOT *x"),
+        // Ranges and lists.
+        ("k:[1 TO 5] k:{1 TO 5}", "k:[1 TO 5] AND k:{1 TO 5}"),
+        ("k:[1 TO 5}", "k:[1 TO 5}"),
+        ("k:{* TO 5]", "k:[* TO 5]"),
+        ("k:[ \"a b\"  TO * ]", "k:[\"a b\" TO *]"),
+        ("k:(a OR b)", "k:a OR k:b"),
+        ("k:(a* b* NOT c)", "k:a* AND k:b* AND NOT k:c"),
+        ("k:(>1 (<5 OR \"x y\"))", "k:>1 AND (k:<5 OR k:\"x y\")"),
+        ("k:(-a -5)", "NOT k:a AND k:-5"),
+        ("body:(a b) c", "(body:a AND body:b) AND c"),
+        ("k:=a k:=\"a*\"", "k:=a AND k:=\"a*\""),
+        // Small letters are words, except beside what only a query has.
+        (
+            "this or that and not those",
+            "this AND \"or\" AND that AND \"and\" AND \"not\" AND those",
+        ),
+        (
+            "service:x could not connect",
+            "service:x AND could AND \"not\" AND connect",
+        ),
+        ("service:x \"or\" y", "service:x AND \"or\" AND y"),
         (r"k:a\ b", "k:\"a b\""),
         // Text as it stands in logs.
         ("http://h:80/x?a=b&c=*", "http://h:80/x?a=b&c=*"),
@@ -80,20 +117,50 @@ fn what_is_not_understood_is_an_error_at_its_place() {
         ("«k:»", "has no value"),
         ("«k:» v", "has no value"),
         ("k:«>=» 5", "has no value"),
-        ("k:«=»5", "already means equal"),
+        ("k:«==»5", "write k:=value"),
+        ("k:«=~»\"a\"", "write k:/expression/"),
         ("k:«!»5", "NOT k:value"),
-        ("k:a«*»b", "only at the end"),
         ("k:>«5*»", "whole value"),
-        ("k:«/re/»", "regular expression"),
-        ("k:«[1» TO 2]", "range"),
-        ("k:«(a» OR b)", "list of values"),
+        ("k:=«a?»", "whole value"),
+        ("k:«=» 5", "has no value"),
+        ("k:/a«(»b/", "unclosed group"),
+        ("é /a[«z-a»]/", "invalid character class range"),
+        ("/«(?=»x)/", "look-around"),
+        ("/a/«i»", "write (?i)"),
+        ("k:[1 «2»]", "no \"TO\""),
+        ("k:«[»1 TO 2", "no \"]\""),
+        ("k:[1 TO «»]", "end of the range is missing"),
+        ("k:[1 TO «a*»]", "whole value"),
+        ("k:{ first: «\"»a\" }", "no \"TO\""),
+        ("k:«()»", "nothing between"),
+        ("k:(a «b»)", "write k:(a OR b)"),
+        ("k:(a «or» b)", "write OR"),
+        ("k:«(»a", "no \")\""),
+        ("service:x «and» y", "write AND"),
+        ("(a b) «or» c", "write OR"),
+        ("a «not» (b)", "write NOT"),
+        ("a «:»b", "no field before it"),
+        ("«*»:*", "write * alone"),
+        ("«http.*»:500", "no wildcards"),
+        ("«status>=500»", "write status:>=500"),
+        ("status «>=» 500", "write field:>=value"),
+        ("«+»a b", "leave it out"),
+        ("a«^2» b", "no word weighs more"),
+        ("\"a b\"«^2»", "no word weighs more"),
+        ("a«~3»", "takes 1 or 2 edits"),
+        ("a«~0.5»", "takes 1 or 2 edits"),
+        ("\"a b\"«~»", "number of words"),
+        ("«a*b~»", "no wildcards"),
+        ("«10.0~»", "takes one word"),
+        ("«a?b?c?d?e?f»", "at most 4"),
+        ("«?*»", "no letter or digit"),
         ("a «&&» b", "write AND"),
         ("a «||» b", "write OR"),
         ("«!»a", "write NOT"),
-        ("«fuzzy~»", "fuzzy"),
         ("«---»", "no letter or digit"),
         ("ü «---»", "no letter or digit"),
         ("«_exists_»:k", "field:*"),
+        ("«_missing_»:k", "NOT field:*"),
     ];
     for (marked, expected) in cases {
         let start = marked.find('«').unwrap();
@@ -115,6 +182,42 @@ fn size_is_bounded() {
     assert!(parse(&wide).unwrap_err().message.contains("more than"));
     let long = "a".repeat(100_000);
     assert!(parse(&long).unwrap_err().message.contains("bytes"));
+    let listed = format!("k:({})", "a OR ".repeat(300) + "a");
+    assert!(parse(&listed).unwrap_err().message.contains("more than"));
+    let patterns = "/a/ b~ ".repeat(11);
+    let message = parse(&patterns).unwrap_err().message;
+    assert!(
+        message.contains("more than 20 regular expressions"),
+        "{message}"
+    );
+    let large = parse(r"/\w{500}/").unwrap_err();
+    assert!(large.message.contains("when compiled"), "{large}");
+    let fuzzy = format!("{}~", "a".repeat(65));
+    assert!(parse(&fuzzy).unwrap_err().message.contains("at most 64"));
+}
+
+/// The examples of the first table of the page, in their order.
+fn documented_examples() -> Vec<String> {
+    let page = include_str!("../../../../docs/search-syntax.md");
+    let (_, table) = page.split_once("|---|---|---|\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    // A table's cells end at a `|` that has no backslash before it.
+    let cells = rows.map(|row| row.replace("\\|", "\0"));
+    let examples = cells.map(|row| row.split('|').nth(2).unwrap().replace('\0', "|"));
+    examples
+        .map(|cell| cell.trim().trim_matches('`').to_owned())
+        .collect()
+}
+
+#[test]
+fn every_documented_example_is_understood() {
+    let examples = documented_examples();
+    assert!(examples.len() > 30, "{examples:?}");
+    for example in examples {
+        if let Err(error) = compile(&example, 0) {
+            panic!("{example:?}: {error}");
+        }
+    }
 }
 
 fn without_spans(node: Node) -> Node {
@@ -146,8 +249,35 @@ fn node(kind: NodeKind) -> Node {
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z]{1,6}",
-        "(AND|OR|NOT|-a|a:b|x y|a\\*)",
-        "[-a-zA-Z0-9 :*()\"\\\\/=.~!<>é\n\t]{0,8}",
+        "(AND|OR|NOT|TO|and|or|-a|a:b|x y|a\\*|a~1|a\\^2|a>5|/a/|\\*:a)",
+        "[-a-zA-Z0-9 :*?()\\[\\]{}\"\\\\/=.~^!<>&|+é\n\t]{0,8}",
+    ]
+}
+
+fn any_glob() -> impl Strategy<Value = Glob> {
+    let part = prop_oneof![
+        3 => any_text().prop_map(Part::Literal),
+        1 => Just(Part::Any),
+        1 => Just(Part::One),
+    ];
+    prop_oneof![
+        any_text().prop_map(Glob::literal),
+        any_text().prop_map(|text| Glob::new([Part::Literal(text), Part::Any])),
+        prop::collection::vec(part, 0..4).prop_map(Glob::new),
+    ]
+}
+
+fn any_match() -> impl Strategy<Value = Match> {
+    // Without letters or digits before it, `~` is text.
+    let fuzzy = any_text().prop_filter("a text", |text| !text.is_empty());
+    let expression = "[-a-z0-9 :*?().\"~é]{1,8}(\\\\/)?";
+    let is_expression = |text: &String| query::expression::compile(text).is_ok();
+    prop_oneof![
+        4 => any_glob().prop_map(Match::Text),
+        1 => (any_text(), 0..1_000_u32).prop_map(|(phrase, gaps)| Match::Near { phrase, gaps }),
+        1 => (fuzzy, prop::option::of(1..3_u8))
+            .prop_map(|(text, edits)| Match::Similar { text, edits }),
+        1 => expression.prop_filter("an expression", is_expression).prop_map(Match::Expression),
     ]
 }
 
@@ -158,29 +288,38 @@ fn any_test() -> impl Strategy<Value = Test> {
         Just(Comparison::Greater),
         Just(Comparison::GreaterOrEqual),
     ];
+    let end = || {
+        prop_oneof![
+            Just(End::Open),
+            any_text().prop_map(End::Including),
+            any_text().prop_map(End::Excluding),
+        ]
+    };
     prop_oneof![
-        Just(Test::Exists),
-        any_text().prop_map(Test::Equals),
-        // An empty prefix is written as `k:""*`.
-        any_text().prop_map(Test::StartsWith),
-        (
-            comparison,
-            any_text().prop_filter("a value", |text| !text.is_empty())
-        )
+        1 => Just(Test::Exists),
+        4 => any_match().prop_map(Test::Match),
+        1 => any_text().prop_map(Test::Is),
+        1 => (comparison, any_text())
             .prop_map(|(comparison, text)| Test::Compare(comparison, text)),
+        1 => (end(), end()).prop_map(|(from, to)| Test::Range { from, to }),
     ]
 }
 
 fn any_node() -> impl Strategy<Value = Node> {
-    let has_word = |text: &String| query::words::split(text).next().is_some();
+    let in_body = |test: &Match| match test {
+        Match::Text(glob) => {
+            let singles = glob.parts().iter().filter(|part| **part == Part::One);
+            let is_word = |part: &Part| matches!(part, Part::Literal(text) if query::words::split(text).next().is_some());
+            singles.count() <= 4 && glob.parts().iter().any(is_word)
+        }
+        Match::Near { phrase, .. } => query::words::split(phrase).next().is_some(),
+        Match::Similar { text, .. } => query::words::split(text).count() == 1,
+        Match::Expression(_) => true,
+    };
     let leaf = prop_oneof![
-        Just(node(NodeKind::Everything)),
-        (any_text().prop_filter("a word", has_word), any::<bool>())
-            .prop_map(|(text, prefix)| node(NodeKind::Text { text, prefix })),
-        (
-            any_text().prop_filter("a name", |name| name != "_exists_"),
-            any_test()
-        )
+        1 => Just(node(NodeKind::Everything)),
+        3 => any_match().prop_filter("a word", in_body).prop_map(|test| node(NodeKind::Body(test))),
+        3 => (any_text(), any_test())
             .prop_map(|(name, test)| {
                 node(NodeKind::Field {
                     name,
@@ -210,11 +349,18 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused_inside_of_itself(text in "([-a-zA-Z0-9:*()\"\\\\/=.~!<>é ]|AND |OR |NOT ){0,24}") {
-        if let Err(error) = parse(&text) {
+    fn any_text_is_read_or_refused_inside_of_itself(text in "([-a-zA-Z0-9:*?()\\[\\]{}\"\\\\/=.~^+!<>&|é ]|AND |OR |NOT | TO |k:\\(|k:\\[|body:){0,24}") {
+        if let Err(error) = compile(&text, 0) {
             prop_assert!(error.span.end() <= text.len(), "{text:?}: {error:?}");
             prop_assert!(text.is_char_boundary(error.span.offset));
             prop_assert!(text.is_char_boundary(error.span.end()));
+        }
+    }
+
+    #[test]
+    fn any_characters_are_read_or_refused(text in any::<String>()) {
+        if let Err(error) = compile(&text, 0) {
+            prop_assert!(text.get(error.span.offset..error.span.end()).is_some(), "{error:?}");
         }
     }
 }

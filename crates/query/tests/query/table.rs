@@ -8,8 +8,9 @@ use datafusion::arrow::array::{
 };
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
-use model::{LogRecord, Seq, Value};
+use model::{LogRecord, Seq};
 use query::functions;
+use query::nested;
 use query::schema::{Keys, Table, VirtualColumn, virtual_column};
 use query::text::{json_of, text_of};
 
@@ -95,15 +96,13 @@ fn column(name: &str, records: &[LogRecord]) -> ArrayRef {
         "resource" => text(|r| Some(json_of(&r.resource.attributes))),
         other => {
             let value = |record: &LogRecord| {
-                let value: Option<Value> = match virtual_column(other) {
-                    Some(VirtualColumn::Attribute(key)) => record.attributes.get(key).cloned(),
-                    Some(VirtualColumn::Resource(key)) => {
-                        record.resource.attributes.get(key).cloned()
-                    }
+                let (attributes, key) = match virtual_column(other) {
+                    Some(VirtualColumn::Attribute(key)) => (&record.attributes, key),
+                    Some(VirtualColumn::Resource(key)) => (&record.resource.attributes, key),
                     None => panic!("unknown column {other}"),
                 };
-                value
-                    .map(|value| text_of(&value).map_or_else(String::new, |text| text.into_owned()))
+                let value = nested::find(&attributes.0, key).and_then(text_of);
+                value.map(|text| text.into_owned())
             };
             Arc::new(records.iter().map(value).collect::<StringArray>())
         }

@@ -2,7 +2,7 @@
 //!
 //! A logical column needs certain physical columns of a file ([`physical_columns`]) and is made of
 //! a batch that holds at least those ([`logical_column`]). Virtual columns gather every type of
-//! their key and the overflow.
+//! their key and the overflow, which also has the maps that a key with dots reaches into.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use arrow::datatypes::{
 };
 use arrow::record_batch::RecordBatch;
 use model::Value;
+use query::nested;
 use query::schema::{self, VirtualColumn, virtual_column};
 use query::text::{json_of, text_of};
 
@@ -210,20 +211,19 @@ fn as_text(kind: ColumnType, column: &ArrayRef) -> Result<ArrayRef, ColumnsError
     }
 }
 
-/// The text form of a key's first value in an overflow.
+/// The text form of a key's first value in an overflow, or of what a map there has under it.
 fn overflow_value(text: &str, key: &str) -> Result<Option<String>, ColumnsError> {
     // Most overflows are about other keys; keys that JSON escapes are not worth a shortcut.
-    let is_plain = key
+    let outermost = nested::outer_keys(key).next().unwrap_or(key);
+    let is_plain = outermost
         .chars()
         .all(|c| c.is_ascii_graphic() && c != '"' && c != '\\');
-    if is_plain && !text.contains(key) {
+    if is_plain && !text.contains(outermost) {
         return Ok(None);
     }
     let overflow = Overflow::parse(names::OVERFLOW, text)?;
-    let value = overflow.attributes.iter().find(|(name, _)| name == key);
-    Ok(value
-        .and_then(|(_, value)| text_of(value))
-        .map(|text| text.into_owned()))
+    let value = nested::find(&overflow.attributes, key);
+    Ok(value.and_then(text_of).map(|text| text.into_owned()))
 }
 
 fn all_as_json(
@@ -430,6 +430,11 @@ mod tests {
             let mut keys = Keys::default();
             for (_, record) in &rows {
                 keys.attributes.extend(record.attributes.iter().map(|(key, _)| key.to_owned()));
+                for (key, value) in record.attributes.iter() {
+                    if let Value::Map(inner) = value {
+                        keys.attributes.extend(inner.iter().map(|(rest, _)| format!("{key}.{rest}")));
+                    }
+                }
                 keys.resource.extend(
                     record.resource.attributes.iter().map(|(key, _)| key.to_owned()),
                 );
@@ -443,7 +448,7 @@ mod tests {
             for (row, placed) in rows.iter().enumerate() {
                 let (_, record) = arbitrary::stored_log(placed.clone());
                 for key in &keys.attributes {
-                    let value = record.attributes.get(key).and_then(text_of);
+                    let value = nested::find(&record.attributes.0, key).and_then(text_of);
                     let column = schema::attribute_column(key);
                     prop_assert_eq!(text_at(&batch, &column, row), value.as_deref(), "{}", key);
                     let expected = value.as_deref().and_then(query::units::number);

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 
 use query::lookup::Lookup;
-use query::schema;
+use query::nested;
+use query::schema::{self, VirtualColumn};
+use query::term_pattern::TermPattern;
 use query::words;
 
 use super::segment::{BlockIndex, IndexError};
 use super::terms::BlockTerms;
+use super::walk::{Steps, WordWalk};
 use super::{BlockSet, IndexField, marker, pair};
 
 /// Either form of an index.
@@ -56,6 +59,7 @@ pub struct BlockLookup<'a> {
     terms: Terms<'a>,
     blocks: usize,
     ids: IdBlocks,
+    steps: Steps,
 }
 
 impl<'a> BlockLookup<'a> {
@@ -69,6 +73,7 @@ impl<'a> BlockLookup<'a> {
             terms,
             blocks,
             ids: IdBlocks::new(),
+            steps: Steps::for_blocks(blocks),
         }
     }
 
@@ -117,6 +122,13 @@ impl<'a> BlockLookup<'a> {
                 }),
                 Place::Nowhere => Ok(BlockSet::all(self.blocks)),
             },
+            Lookup::WordFits { column, pattern } => match place_of(column) {
+                Place::Words => self.word_fits(pattern),
+                Place::Pairs => self.values(column, &mut |value| {
+                    words::split(value).any(|word| pattern.matches(&words::lowercase(word)))
+                }),
+                Place::Nowhere => Ok(BlockSet::all(self.blocks)),
+            },
             Lookup::Equals { column, value } => match place_of(column) {
                 Place::Words => self.all_words(value),
                 Place::Pairs => self.equals(column, value),
@@ -128,7 +140,7 @@ impl<'a> BlockLookup<'a> {
             },
             Lookup::StartsWith { column, prefix } => match place_of(column) {
                 Place::Words => self.words_of_beginning(prefix),
-                Place::Pairs => self.values(column, &mut |value| value.starts_with(prefix)),
+                Place::Pairs => self.values_from(column, prefix),
                 Place::Nowhere => Ok(BlockSet::all(self.blocks)),
             },
         }
@@ -145,6 +157,36 @@ impl<'a> BlockLookup<'a> {
         let prefix = words::indexed(prefix);
         self.add_matching(IndexField::Words, prefix, &mut |_| true, &mut found)?;
         Ok(found)
+    }
+
+    /// The blocks with a word that fits; all of them when finding out would cost more than reading
+    /// them.
+    fn word_fits(&self, pattern: &TermPattern) -> Result<BlockSet, IndexError> {
+        let Some(walk) = pattern.walk() else {
+            return Ok(BlockSet::all(self.blocks));
+        };
+        let walk = WordWalk::new(walk, &self.steps);
+        let mut found = BlockSet::none(self.blocks);
+        match self.terms {
+            Terms::Split(index) => index.add_accepted(&walk, &mut found)?,
+            Terms::Memory(terms) => {
+                let words = terms.dictionary(IndexField::Words);
+                let first = words.lower_bound(pattern.beginning());
+                for index in first..words.len() {
+                    let word = words.term(index);
+                    if !word.starts_with(pattern.beginning()) || !walk.is_complete() {
+                        break;
+                    }
+                    if walk.accepts(word) {
+                        found.insert_mask(words.mask(index));
+                    }
+                }
+            }
+        }
+        match walk.is_complete() {
+            true => Ok(found),
+            false => Ok(BlockSet::all(self.blocks)),
+        }
     }
 
     fn all_words(&self, text: &str) -> Result<BlockSet, IndexError> {
@@ -175,8 +217,31 @@ impl<'a> BlockLookup<'a> {
     fn equals(&self, column: &str, value: &str) -> Result<BlockSet, IndexError> {
         let mut found = BlockSet::none(self.blocks);
         self.add_term(IndexField::Pairs, &pair(column, value), &mut found)?;
-        self.add_term(IndexField::Pairs, &marker(column), &mut found)?;
+        self.add_markers(column, &mut found)?;
         Ok(found)
+    }
+
+    fn values_from(&self, column: &str, prefix: &str) -> Result<BlockSet, IndexError> {
+        let mut found = BlockSet::none(self.blocks);
+        let beginning = pair(column, prefix);
+        self.add_matching(IndexField::Pairs, &beginning, &mut |_| true, &mut found)?;
+        self.add_markers(column, &mut found)?;
+        Ok(found)
+    }
+
+    /// Adds the blocks that may have any value in `column`: in an overflow, also inside of a map
+    /// under a part of the key.
+    fn add_markers(&self, column: &str, into: &mut BlockSet) -> Result<(), IndexError> {
+        self.add_term(IndexField::Pairs, &marker(column), into)?;
+        let (key, outer_column): (&str, fn(&str) -> String) = match schema::virtual_column(column) {
+            Some(VirtualColumn::Attribute(key)) => (key, schema::attribute_column),
+            Some(VirtualColumn::Resource(key)) => (key, schema::resource_column),
+            None => return Ok(()),
+        };
+        for outer in nested::outer_keys(key) {
+            self.add_term(IndexField::Pairs, &marker(&outer_column(outer)), into)?;
+        }
+        Ok(())
     }
 
     /// The blocks that may hold a value of `column` that `accept` accepts. Rows without a value
@@ -198,7 +263,7 @@ impl<'a> BlockLookup<'a> {
             &mut |term| accept(&term[beginning.len()..]),
             &mut found,
         )?;
-        self.add_term(IndexField::Pairs, &marker(column), &mut found)?;
+        self.add_markers(column, &mut found)?;
         Ok(found)
     }
 
@@ -254,6 +319,7 @@ mod tests {
     use crate::index::{IndexPart, TermsBuilder, build};
     use arrow::array::{ArrayRef, Int64Array, StringArray};
     use bytes::Bytes;
+    use query::glob::Glob;
     use std::sync::Arc;
 
     const BLOCK: usize = super::super::BLOCK_ROWS;
@@ -297,6 +363,20 @@ mod tests {
         }
     }
 
+    fn fits(column: &str, glob: &str) -> Lookup {
+        Lookup::WordFits {
+            column: column.into(),
+            pattern: TermPattern::glob(Glob::parse(glob)),
+        }
+    }
+
+    fn similar(word: &str, edits: u8) -> Lookup {
+        Lookup::WordFits {
+            column: "body".into(),
+            pattern: TermPattern::similar(word, edits).unwrap(),
+        }
+    }
+
     fn starts(column: &str, prefix: &str) -> Lookup {
         Lookup::StartsWith {
             column: column.into(),
@@ -309,7 +389,7 @@ mod tests {
         let memory = terms();
         let bytes = packed(&[IndexPart::RowGroup(&memory)]);
         let split = BlockIndex::open(bytes, 3).unwrap();
-        let cases: [(Lookup, &[usize]); 17] = [
+        let cases: [(Lookup, &[usize]); 26] = [
             (word("body", "disk"), &[0, 1]),
             (word("body", "node"), &[0]),
             (word("body", "nod"), &[]),
@@ -325,6 +405,16 @@ mod tests {
             // Too many values to be indexed.
             (equals("attr.id", "7"), &[0, 1, 2]),
             (equals("attr.list", "[]"), &[1]),
+            // A map under `list` may have it.
+            (equals("attr.list.inner", "x"), &[1]),
+            (equals("attr.lis.inner", "x"), &[]),
+            (fits("body", "*isk"), &[0, 1]),
+            (fits("body", "*od*"), &[0]),
+            (fits("body", "?k"), &[1]),
+            (fits("body", "*zz*"), &[]),
+            (fits("attr.route", "*b"), &[0]),
+            (similar("dsik", 1), &[0, 1]),
+            (similar("nodes", 1), &[0]),
             (word("body", "disk").and(equals("attr.route", "/a b")), &[0]),
             (word("body", "ok").or(equals("attr.route", "/c")), &[1, 2]),
             (Lookup::Any, &[0, 1, 2]),
@@ -342,6 +432,59 @@ mod tests {
         let mut bytes = Vec::new();
         build(parts).unwrap().write_to(&mut bytes).unwrap();
         Bytes::from(bytes)
+    }
+
+    /// A row group with many words, and one that is found by its end.
+    fn many_words(words: usize) -> BlockTerms {
+        let rows = 2 * BLOCK;
+        let bodies = (0..rows).map(|row| {
+            let of_row = (row..words).step_by(rows);
+            let mut body: Vec<String> = of_row.map(|word| format!("w{word:x}")).collect();
+            if row == 5 {
+                body.push("needle".to_owned());
+            }
+            Some(body.join(" "))
+        });
+        let bodies: ArrayRef = Arc::new(bodies.collect::<StringArray>());
+        let mut builder = TermsBuilder::new();
+        builder.add_column("body", &bodies);
+        builder.finish(2)
+    }
+
+    #[test]
+    fn a_walk_that_costs_more_than_reading_finds_every_block() {
+        for (words, expected) in [(4_000, 1), (40_000, 2)] {
+            let memory = many_words(words);
+            let bytes = packed(&[IndexPart::RowGroup(&memory)]);
+            let split = BlockIndex::open(bytes, 2).unwrap();
+            for terms in [Terms::Memory(&memory), Terms::Split(&split)] {
+                let found = BlockLookup::new(terms).blocks(&fits("body", "*eedle"));
+                assert_eq!(
+                    found.unwrap().count(),
+                    expected,
+                    "{words} words in {terms:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_word_is_found_by_its_end() {
+        let body: ArrayRef = Arc::new(StringArray::from(vec![Some(format!(
+            "x{}end",
+            "é".repeat(80)
+        ))]));
+        let mut builder = TermsBuilder::new();
+        builder.add_column("body", &body);
+        let memory = builder.finish(1);
+        let bytes = packed(&[IndexPart::RowGroup(&memory)]);
+        let split = BlockIndex::open(bytes, 1).unwrap();
+        for terms in [Terms::Memory(&memory), Terms::Split(&split)] {
+            for (glob, expected) in [("xé*end", 1), ("*end", 1), ("xa*end", 0)] {
+                let found = BlockLookup::new(terms).blocks(&fits("body", glob)).unwrap();
+                assert_eq!(found.count(), expected, "{glob} in {terms:?}");
+            }
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod container;
 mod lookup;
 mod segment;
 mod terms;
+mod walk;
 
 pub use blocks::BlockSet;
 pub use lookup::{BlockLookup, Terms};

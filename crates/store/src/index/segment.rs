@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::container::{Container, pack};
 use super::terms::BlockTerms;
+use super::walk::WordWalk;
 use super::{BlockSet, IndexField};
 
 /// Memory that tantivy's writer sizes its first hash table by, bytes.
@@ -295,6 +296,28 @@ impl BlockIndex {
             if accept(term) {
                 let info = info.clone();
                 self.add_postings(kind, &info, into)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the blocks of the words that a walk accepts to `into`, until it has them all.
+    pub(super) fn add_accepted(
+        &self,
+        walk: &WordWalk<'_>,
+        into: &mut BlockSet,
+    ) -> Result<(), IndexError> {
+        let words = self.inverted(IndexField::Words).terms();
+        let mut stream = words
+            .search(walk)
+            .without_keys()
+            .into_stream()
+            .map_err(IndexError::from_display)?;
+        while stream.advance() {
+            let info = stream.value().clone();
+            self.add_postings(IndexField::Words, &info, into)?;
+            if into.count() == into.len() {
+                break;
             }
         }
         Ok(())

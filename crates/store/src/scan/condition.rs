@@ -31,7 +31,16 @@ pub(super) enum Condition {
     Values(ValueTest),
 }
 
-/// A predicate of one logical column that no null passes.
+/// Whether a lookup asks for nothing but certain values, which are found without trying others.
+fn names_values(lookup: &Lookup) -> bool {
+    match lookup {
+        Lookup::Equals { .. } | Lookup::StartsWith { .. } => true,
+        Lookup::OneOf(parts) => parts.iter().all(names_values),
+        _ => false,
+    }
+}
+
+/// A predicate of one logical column that no null passes, when the column has any.
 #[derive(Debug, Clone)]
 pub(super) struct ValueTest {
     column: String,
@@ -63,10 +72,18 @@ impl Condition {
                 }
             }
             Expr::IsTrue(inner) => Self::of(inner, table, session),
-            leaf => match from_logical(leaf) {
-                Lookup::Any => ValueTest::of(leaf, table, session).map_or(Self::Any, Self::Values),
-                lookup => Self::Lookup(lookup),
-            },
+            leaf => {
+                let lookup = from_logical(leaf);
+                if names_values(&lookup) {
+                    return Self::Lookup(lookup);
+                }
+                // A value says more than the words in it.
+                match (ValueTest::of(leaf, table, session), lookup) {
+                    (Some(test), _) => Self::Values(test),
+                    (None, Lookup::Any) => Self::Any,
+                    (None, lookup) => Self::Lookup(lookup),
+                }
+            }
         }
     }
 
@@ -177,6 +194,9 @@ impl ValueTest {
             predicate,
         };
         // The index does not know which rows lack the value.
+        if !field.is_nullable() {
+            return Some(test);
+        }
         let nothing = new_null_array(field.data_type(), 1);
         matches!(test.passes(nothing).as_deref(), Some([false])).then_some(test)
     }

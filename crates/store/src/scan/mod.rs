@@ -28,6 +28,8 @@ mod table;
 mod top;
 
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod tests;
 
 pub use histogram::log_histogram;
