@@ -87,10 +87,20 @@ pub(crate) fn series(store: &Store, tenant: &TenantId) -> Arc<dyn SeriesSource> 
 ///
 /// A name that is no tenant's, or no text.
 pub(crate) fn tenant(headers: &HeaderMap) -> Result<TenantId, InvalidTenant> {
+    let named = named_tenant(headers)?;
+    Ok(named.unwrap_or_else(TenantId::default_tenant))
+}
+
+/// The tenant that a request names, when it names one.
+///
+/// # Errors
+///
+/// As [`tenant`].
+pub(crate) fn named_tenant(headers: &HeaderMap) -> Result<Option<TenantId>, InvalidTenant> {
     match headers.get(TENANT_HEADER) {
-        None => Ok(TenantId::default_tenant()),
+        None => Ok(None),
         Some(value) => match value.to_str() {
-            Ok(name) => name.parse(),
+            Ok(name) => name.parse().map(Some),
             Err(_) => Err(InvalidTenant(
                 String::from_utf8_lossy(value.as_bytes()).into_owned(),
             )),

@@ -134,8 +134,28 @@ impl Config {
         if let Some(memory) = settings.memory {
             store.memory_bytes = memory.at_least("memory", 32 << 20)?;
         }
+        if let Some(bytes) = settings.storage.max_bytes {
+            let max = bytes.at_least("storage.max_bytes", 512 << 20)? as u64;
+            store.storage.max_bytes = Some(max);
+            store.log.max_bytes = store.log.max_bytes.min(max / 4);
+        }
+        if let Some(bytes) = settings.storage.min_free_bytes {
+            store.storage.min_free_bytes = bytes.at_least("storage.min_free_bytes", 0)? as u64;
+        }
         if let Some(bytes) = settings.ingest_log.max_bytes {
             store.log.max_bytes = bytes.at_least("ingest_log.max_bytes", 128 << 20)? as u64;
+        }
+        if let Some(max) = store.storage.max_bytes
+            && store.log.max_bytes > max / 2
+        {
+            return Err(ConfigError::Value {
+                field: "ingest_log.max_bytes",
+                message: format!(
+                    "{} bytes are more than half of storage.max_bytes = {max}, so the log would \
+                     push the splits out",
+                    store.log.max_bytes
+                ),
+            });
         }
         if let Some(age) = settings.heads.max_age {
             store.head.max_age = age.at_least("heads.max_age", Duration::from_secs(1))?;
@@ -146,7 +166,6 @@ impl Config {
         if let Some(rows) = settings.heads.split_rows {
             store.head.split_rows = rows.between("heads.split_rows", 1_024, 1 << 24)?;
         }
-        const HOUR: Duration = Duration::from_secs(3_600);
         let retention = settings.retention;
         for (field, value, target) in [
             ("retention.logs", retention.logs, &mut store.retention.logs),
@@ -162,9 +181,11 @@ impl Config {
             ),
         ] {
             if let Some(duration) = value {
-                *target = duration.at_least(field, HOUR)?;
+                *target = duration.at_least(field, file::RETENTION_AT_LEAST)?;
             }
         }
+        let rules = retention.rules.unwrap_or_default();
+        store.retention.rules = rules.into_iter().map(|rule| rule.0).collect();
         let limits = Limits::check(settings.limits)?;
         store.query.timeout = limits.query_timeout;
         store.query.memory_bytes = limits.query_memory;
@@ -323,6 +344,40 @@ mod tests {
         );
     }
 
+    #[test]
+    fn retention_rules_come_from_the_file_or_the_environment() {
+        let yaml = "retention:\n  rules:\n    - {tenant: acme, signal: traces, keep: 90d}\n    - {service: 'debug-*', keep: 3d}\n";
+        let rules = |environment: &[(&str, &str)]| {
+            let config = load(yaml, environment, ServeArgs::default()).unwrap();
+            let rules = config.store.retention.rules.into_iter();
+            rules
+                .map(|rule| {
+                    let tenant = rule.tenant.map(|tenant| tenant.to_string());
+                    let signal = rule.signal.map(|signal| signal.to_string());
+                    let service = rule.service.map(|service| service.to_string());
+                    let parts = [tenant, signal, service].map(Option::unwrap_or_default);
+                    format!("{} {}", parts.join(","), rule.keep.as_secs() / 86_400)
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(rules(&[]), ["acme,spans, 90", ",,debug-* 3"]);
+        let variable = (
+            "WATCHKEEPER_RETENTION_RULES",
+            "[{service: audit, keep: 400d}]",
+        );
+        assert_eq!(rules(&[variable]), [",,audit 400"]);
+    }
+
+    #[test]
+    fn the_log_gets_a_part_of_the_disks_bound() {
+        let log = |yaml: &str| {
+            let config = load(yaml, &[], ServeArgs::default()).unwrap();
+            config.store.log.max_bytes
+        };
+        assert_eq!(log("storage: {max_bytes: 1GiB}\n"), 256 << 20);
+        assert_eq!(log("storage: {max_bytes: 100GiB}\n"), 2 << 30);
+    }
+
     /// A file, the environment, and what the error must contain.
     type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
@@ -348,6 +403,36 @@ mod tests {
                 "limits: {bodies_in_flight: 1MiB}\n",
                 &[],
                 "limits.bodies_in_flight: 1048576 bytes cannot hold one request",
+            ),
+            (
+                "retention:\n  rules:\n    - {keep: 3d}\n",
+                &[],
+                "a rule needs a tenant, a signal or a service",
+            ),
+            (
+                "retention:\n  rules:\n    - {service: a*b, keep: 3d}\n",
+                &[],
+                "got \"a*b\"",
+            ),
+            (
+                "retention:\n  rules:\n    - {service: a, keep: 3m}\n",
+                &[],
+                "keep: must be at least 1h; got 3m",
+            ),
+            (
+                "retention:\n  rules:\n    - {service: a, signal: metrics, keep: 3d}\n",
+                &[],
+                "metrics are not kept by service",
+            ),
+            (
+                "retention:\n  rules:\n    - {sevrice: a, keep: 3d}\n",
+                &[],
+                "/watchkeeper.yaml:3:",
+            ),
+            (
+                "storage: {max_bytes: 1GiB}\ningest_log: {max_bytes: 600MiB}\n",
+                &[],
+                "ingest_log.max_bytes: 629145600 bytes are more than half",
             ),
             (
                 "",

@@ -9,6 +9,7 @@ mod prometheus;
 mod record_json;
 mod request_id;
 mod sql;
+mod storage;
 mod traces;
 mod ui;
 
@@ -41,6 +42,7 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/api/v1/logs/histogram", post(logs::histogram))
         .route("/api/v1/traces/{id}", get(traces::trace))
         .route("/api/v1/sql", post(sql::sql))
+        .route("/api/v1/storage", get(storage::storage))
         .nest("/api/v1", prometheus::routes())
         .nest("/prometheus/api/v1", prometheus::routes())
         .nest("/loki/api/v1", loki::routes())

@@ -5,8 +5,11 @@
 //! variables are errors.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use model::{Signal, TenantId};
 use serde::Deserialize;
+use store::RetentionRule;
 
 use super::ConfigError;
 use super::units::{ByteSize, Count, Secret, Span};
@@ -62,8 +65,84 @@ section!(
         traces: Span,
         /// Metric samples. Default 400d.
         metrics: Span,
+        /// Exceptions for tenants and services; the first that fits decides.
+        rules: Vec<RuleSettings>,
     }
 );
+
+section!(
+    /// How much of the disk may be taken; beyond it the oldest splits are deleted.
+    StorageSettings {
+        /// Splits and ingest log together. Default: no limit.
+        max_bytes: ByteSize,
+        /// What the file system should have left. Default 0: not looked at.
+        min_free_bytes: ByteSize,
+    }
+);
+
+/// An exception from `retention`, such as `{signal: logs, service: "debug-*", keep: 3d}`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "RuleFields")]
+pub(crate) struct RuleSettings(pub(super) RetentionRule);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleFields {
+    tenant: Option<TenantId>,
+    signal: Option<RuleSignal>,
+    service: Option<String>,
+    keep: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RuleSignal {
+    Logs,
+    Traces,
+    Metrics,
+}
+
+impl TryFrom<RuleFields> for RuleSettings {
+    type Error = String;
+
+    fn try_from(fields: RuleFields) -> Result<Self, String> {
+        let RuleFields {
+            tenant,
+            signal,
+            service,
+            keep,
+        } = fields;
+        if tenant.is_none() && signal.is_none() && service.is_none() {
+            return Err(
+                "a rule needs a tenant, a signal or a service; for everything else set \
+                 retention.logs, retention.traces and retention.metrics"
+                    .to_owned(),
+            );
+        }
+        if service.is_some() && signal == Some(RuleSignal::Metrics) {
+            return Err(
+                "metrics are not kept by service; give the rule a tenant, or leave the signal out"
+                    .to_owned(),
+            );
+        }
+        let keep = keep
+            .at_least("keep", RETENTION_AT_LEAST)
+            .map_err(|err| err.to_string())?;
+        Ok(Self(RetentionRule {
+            tenant,
+            signal: signal.map(|signal| match signal {
+                RuleSignal::Logs => Signal::Logs,
+                RuleSignal::Traces => Signal::Spans,
+                RuleSignal::Metrics => Signal::Metrics,
+            }),
+            service: service.map(|text| text.parse()).transpose()?,
+            keep,
+        }))
+    }
+}
+
+/// Anything kept shorter would be deleted while it is still sealed.
+pub(super) const RETENTION_AT_LEAST: Duration = Duration::from_secs(3_600);
 
 section!(
     /// The ingest log.
@@ -148,6 +227,7 @@ pub(crate) struct Settings {
     pub(super) http: HttpSettings,
     pub(super) otlp: OtlpSettings,
     pub(super) retention: RetentionSettings,
+    pub(super) storage: StorageSettings,
     pub(super) ingest_log: IngestLogSettings,
     pub(super) heads: HeadSettings,
     pub(super) limits: LimitSettings,
@@ -168,6 +248,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("http", HttpSettings::FIELDS),
     ("otlp", OtlpSettings::FIELDS),
     ("retention", RetentionSettings::FIELDS),
+    ("storage", StorageSettings::FIELDS),
     ("ingest_log", IngestLogSettings::FIELDS),
     ("heads", HeadSettings::FIELDS),
     ("limits", LimitSettings::FIELDS),
@@ -269,6 +350,7 @@ impl Settings {
         self.http.overlay(later.http);
         self.otlp.overlay(later.otlp);
         self.retention.overlay(later.retention);
+        self.storage.overlay(later.storage);
         self.ingest_log.overlay(later.ingest_log);
         self.heads.overlay(later.heads);
         self.limits.overlay(later.limits);

@@ -7,7 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use super::ConfigError;
 
-/// Bytes: a number, or a number with `KiB`, `MiB`, `GiB`, `kB`, `MB` or `GB`.
+/// Bytes: a number, or a number with `KiB` to `TiB` or `kB` to `TB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ByteSize(usize);
 
@@ -93,9 +93,11 @@ fn parse_bytes(text: &str) -> Option<usize> {
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
         "kB" => 1_000,
         "MB" => 1_000_000,
         "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
         _ => return None,
     };
     number.parse::<usize>().ok()?.checked_mul(scale)

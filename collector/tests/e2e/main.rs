@@ -11,4 +11,5 @@ mod otlp;
 mod rules;
 mod server;
 mod start;
+mod storage;
 mod telemetry;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::Signal;
+pub use crate::retention::{Retention, RetentionRule, ServicePattern};
 
 /// The settings of one [`crate::Store`].
 #[derive(Debug, Clone)]
@@ -21,6 +21,10 @@ pub struct StoreConfig {
     pub head: HeadConfig,
     /// How long telemetry is kept.
     pub retention: Retention,
+    /// Which splits are merged.
+    pub compaction: CompactionConfig,
+    /// How much of the disk may be taken.
+    pub storage: StorageConfig,
     /// Bounds of queries.
     pub query: QueryConfig,
 }
@@ -48,18 +52,24 @@ pub struct HeadConfig {
     pub max_age: Duration,
 }
 
-/// How long telemetry is kept, by signal, and how long deleted splits outlive their entry.
+/// Which splits are merged into larger ones.
 #[derive(Debug, Clone)]
-pub struct Retention {
-    /// Logs.
-    pub logs: Duration,
-    /// Spans.
-    pub spans: Duration,
-    /// Metrics.
-    pub metrics: Duration,
-    /// How long a deleted split's object is kept for queries that still read it; longer than
-    /// [`QueryConfig::timeout`].
-    pub grace: Duration,
+pub struct CompactionConfig {
+    /// Rows that a split grows to by being merged with its neighbours.
+    pub target_rows: u64,
+    /// The same, bytes.
+    pub target_bytes: u64,
+    /// So many of the newest splits are waited for before they are merged.
+    pub fan_in: usize,
+}
+
+/// How much of the disk may be taken. Beyond it the oldest splits are deleted.
+#[derive(Debug, Clone, Default)]
+pub struct StorageConfig {
+    /// Splits and ingest log together, bytes; `None` sets no limit.
+    pub max_bytes: Option<u64>,
+    /// What the file system should have left, bytes.
+    pub min_free_bytes: u64,
 }
 
 /// Bounds of every query.
@@ -83,6 +93,8 @@ impl StoreConfig {
             log: LogConfig::default(),
             head: HeadConfig::default(),
             retention: Retention::default(),
+            compaction: CompactionConfig::default(),
+            storage: StorageConfig::default(),
             query: QueryConfig::default(),
         }
     }
@@ -108,26 +120,12 @@ impl Default for HeadConfig {
     }
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-impl Default for Retention {
+impl Default for CompactionConfig {
     fn default() -> Self {
         Self {
-            logs: 30 * DAY,
-            spans: 30 * DAY,
-            metrics: 400 * DAY,
-            grace: Duration::from_secs(10 * 60),
-        }
-    }
-}
-
-impl Retention {
-    /// How long `signal` is kept.
-    pub fn of(&self, signal: Signal) -> Duration {
-        match signal {
-            Signal::Logs => self.logs,
-            Signal::Spans => self.spans,
-            Signal::Metrics => self.metrics,
+            target_rows: 4 << 20,
+            target_bytes: 512 << 20,
+            fan_in: 8,
         }
     }
 }

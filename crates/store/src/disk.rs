@@ -44,6 +44,9 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Makes a directory's entries durable.
     fn sync_directory(&self, path: &Path, point: SyncPoint) -> io::Result<()>;
 
+    /// How much room the file system of a directory has.
+    fn space(&self, directory: &Path) -> io::Result<DiskSpace>;
+
     /// Takes the lock file at `path` for this process, for as long as the guard lives.
     fn lock(&self, path: &Path) -> io::Result<LockAttempt>;
 }
@@ -101,6 +104,15 @@ pub struct DiskEntry {
     pub length: u64,
     /// When it was last written, Unix ns; 0 when unknown.
     pub modified: i64,
+}
+
+/// The room of a file system, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// In all.
+    pub capacity: u64,
+    /// What may still be written.
+    pub available: u64,
 }
 
 /// What became of an attempt to lock.
@@ -215,6 +227,17 @@ impl Disk for LocalDisk {
         File::open(path)?.sync_all()
     }
 
+    fn space(&self, directory: &Path) -> io::Result<DiskSpace> {
+        let found = nix::sys::statvfs::statvfs(directory)?;
+        // The types of the numbers differ between systems.
+        #[allow(clippy::useless_conversion, reason = "not useless on every system")]
+        let bytes = |blocks| u64::from(found.fragment_size()).saturating_mul(u64::from(blocks));
+        Ok(DiskSpace {
+            capacity: bytes(found.blocks()),
+            available: bytes(found.blocks_available()),
+        })
+    }
+
     fn lock(&self, path: &Path) -> io::Result<LockAttempt> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -277,6 +300,17 @@ mod tests {
             LocalDisk.lock(&path).unwrap(),
             LockAttempt::Held(_)
         ));
+    }
+
+    #[test]
+    fn a_file_system_says_how_much_room_it_has() {
+        let directory = tempfile::tempdir().unwrap();
+        let space = LocalDisk.space(directory.path()).unwrap();
+        assert!(
+            space.capacity > 0 && space.available <= space.capacity,
+            "{space:?}"
+        );
+        assert!(LocalDisk.space(&directory.path().join("absent")).is_err());
     }
 
     #[test]

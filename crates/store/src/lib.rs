@@ -11,6 +11,7 @@
 pub mod catalog;
 pub mod checked;
 pub mod columns;
+mod compaction;
 pub mod config;
 pub mod database;
 pub mod disk;
@@ -26,13 +27,17 @@ pub mod retention;
 pub mod scan;
 pub mod search;
 pub mod split;
+pub mod storage;
 pub mod verify;
 
 mod engine;
 #[cfg(test)]
 mod postgres_for_tests;
 
-pub use config::{HeadConfig, LogConfig, QueryConfig, Retention, StoreConfig};
+pub use config::{
+    CompactionConfig, HeadConfig, LogConfig, QueryConfig, Retention, RetentionRule, ServicePattern,
+    StorageConfig, StoreConfig,
+};
 pub use database::{Database, DatabaseKind, Migration};
 pub use engine::{ShutdownReport, Store, TenantSeries};
 pub use error::{IngestError, Position, QueryError, StoreError};
@@ -41,4 +46,5 @@ pub use search::{
     FoundRecord, HistogramBucket, HistogramPage, HistogramStep, LogHistogram, LogPage, LogSearch,
     Order, SearchStats, SqlLimits, TracePage,
 };
+pub use storage::{DiskUse, StorageReport, StreamUse};
 pub use verify::{Finding, VerifyReport, verify};

@@ -25,7 +25,7 @@ use datafusion::object_store::{
 };
 use futures::stream::{self, BoxStream, StreamExt};
 
-use crate::disk::{Disk, DiskEntry, DiskFile, SyncPoint, create_directories};
+use crate::disk::{Disk, DiskEntry, DiskFile, DiskSpace, SyncPoint, create_directories};
 use crate::error::StoreError;
 
 const STORE: &str = "local objects";
@@ -133,6 +133,21 @@ impl LocalObjects {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// How much room there is for objects.
+    ///
+    /// # Errors
+    ///
+    /// The file system does not say.
+    pub fn space(&self) -> std::result::Result<DiskSpace, StoreError> {
+        self.disk
+            .space(&self.root)
+            .map_err(|source| StoreError::Io {
+                action: "look at the space of",
+                path: self.root.clone(),
+                source,
+            })
     }
 
     /// Keys of all objects, sorted.

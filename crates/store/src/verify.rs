@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::object_store::path::Path as Key;
-use model::{Signal, TenantId};
+use model::{Seq, Signal, TenantId};
 
 use crate::catalog::{Catalog, Checkpoint, SplitEntry, SqlCatalog};
 use crate::config::StoreConfig;
@@ -95,8 +95,9 @@ async fn check_all(
         root.join(layout::OBJECTS),
         root.join(layout::UNFINISHED),
     );
+    let mut seen = SeenRows::default();
     for split in &splits {
-        match check_split(&objects, split).await {
+        match check_split(&objects, split, &mut seen).await {
             Ok(rows) => report.rows += rows,
             Err(error) => report.add(&split.object_key, &error),
         }
@@ -148,7 +149,9 @@ fn check_log(disk: &dyn Disk, directory: &Path, report: &mut VerifyReport) {
     }
 }
 
-/// Positions of one tenant and signal overlap nowhere and end at the checkpoint at the latest.
+/// Positions end at the checkpoint at the latest, and those of one tenant's metric splits overlap
+/// nowhere. Splits of logs and spans may cover the same positions with rows that are kept
+/// differently; [`SeenRows`] checks theirs row by row.
 fn check_positions(splits: &[SplitEntry], checkpoints: &[Checkpoint], report: &mut VerifyReport) {
     let checkpoints: BTreeMap<(&TenantId, Signal), u64> = checkpoints
         .iter()
@@ -168,7 +171,7 @@ fn check_positions(splits: &[SplitEntry], checkpoints: &[Checkpoint], report: &m
     for pair in splits.windows(2) {
         let [earlier, later] = pair else { continue };
         let same = earlier.tenant == later.tenant && earlier.signal == later.signal;
-        if same && later.from_position < earlier.to_position {
+        if same && later.signal == Signal::Metrics && later.from_position < earlier.to_position {
             let problem = format!(
                 "it begins after position {}, but split {} covers up to {}",
                 later.from_position, earlier.id, earlier.to_position
@@ -178,8 +181,56 @@ fn check_positions(splits: &[SplitEntry], checkpoints: &[Checkpoint], report: &m
     }
 }
 
+/// Which rows of one tenant's logs or spans were in a split already.
+#[derive(Default)]
+struct SeenRows {
+    stream: Option<(TenantId, Signal)>,
+    /// One bit for each row of a log record, by its position.
+    rows: BTreeMap<u64, Vec<u64>>,
+}
+
+impl SeenRows {
+    /// Takes the rows of the next split, in the order of [`Catalog::splits`]; what is wrong.
+    fn take(&mut self, entry: &SplitEntry, seqs: &[Seq]) -> Option<String> {
+        let stream = (entry.tenant.clone(), entry.signal);
+        if self.stream.as_ref() != Some(&stream) {
+            self.rows.clear();
+            self.stream = Some(stream);
+        }
+        // Later splits begin here or later, so earlier positions do not come again.
+        self.rows = self.rows.split_off(&(entry.from_position + 1));
+        for seq in seqs {
+            let position = seq.position();
+            if position <= entry.from_position || position > entry.to_position {
+                return Some(format!(
+                    "it holds a row of position {position}, the catalog says {} to {}",
+                    entry.from_position + 1,
+                    entry.to_position
+                ));
+            }
+            let rows = self.rows.entry(position).or_default();
+            let (word, bit) = (seq.ordinal() as usize / 64, 1_u64 << (seq.ordinal() % 64));
+            if rows.len() <= word {
+                rows.resize(word + 1, 0);
+            }
+            if rows[word] & bit != 0 {
+                let ordinal = seq.ordinal();
+                return Some(format!(
+                    "row {ordinal} of position {position} is in it and elsewhere too"
+                ));
+            }
+            rows[word] |= bit;
+        }
+        None
+    }
+}
+
 /// Reads a split completely; how many rows it has.
-async fn check_split(objects: &LocalObjects, entry: &SplitEntry) -> Result<u64, StoreError> {
+async fn check_split(
+    objects: &LocalObjects,
+    entry: &SplitEntry,
+    seen: &mut SeenRows,
+) -> Result<u64, StoreError> {
     let key = &entry.object_key;
     let damaged = |message: String| StoreError::Damaged {
         file: key.clone(),
@@ -204,6 +255,9 @@ async fn check_split(objects: &LocalObjects, entry: &SplitEntry) -> Result<u64, 
             "it has {} rows, the catalog says {}",
             verified.rows, entry.summary.rows
         )));
+    }
+    if let Some(problem) = seen.take(entry, &verified.seqs) {
+        return Err(damaged(problem));
     }
     Ok(verified.rows)
 }

@@ -21,18 +21,22 @@ fn step(from: u64, to: u64, id: &str, times: (i64, i64)) -> Publication {
         from_position: from,
         to_position: to,
         accumulators: Some(format!("after {to}")),
-        split: Some(NewSplit {
-            id: id.to_owned(),
-            object_key: format!("acme/logs/{id}.parquet"),
-            size_bytes: 10,
-            summary: SplitSummary {
-                rows: 3,
-                min_time: times.0,
-                max_time: times.1,
-                metadata: json!({"blocks": 1}),
-            },
-        }),
+        splits: vec![new_split(id, times)],
         at: 1_000,
+    }
+}
+
+fn new_split(id: &str, times: (i64, i64)) -> NewSplit {
+    NewSplit {
+        id: id.to_owned(),
+        object_key: format!("acme/logs/{id}.parquet"),
+        size_bytes: 10,
+        summary: SplitSummary {
+            rows: 3,
+            min_time: times.0,
+            max_time: times.1,
+            metadata: json!({"blocks": 1}),
+        },
     }
 }
 
@@ -93,10 +97,31 @@ async fn a_failed_insert_leaves_the_checkpoint(catalog: SqlCatalog) {
     assert_eq!(catalog.checkpoints().await.unwrap()[0].position, 5);
 }
 
+async fn a_step_publishes_all_of_its_splits_or_none(catalog: SqlCatalog) {
+    let mut both = step(0, 5, "a", (10, 20));
+    both.splits.push(new_split("b", (0, 5)));
+    catalog.publish(both).await.unwrap();
+    let mut seen = visible(&catalog, TimeRange::ALL).await;
+    seen.sort();
+    assert_eq!(seen, ["a", "b"]);
+    let positions = catalog.splits().await.unwrap();
+    assert!(
+        positions
+            .iter()
+            .all(|split| (split.from_position, split.to_position) == (0, 5))
+    );
+
+    let mut again = step(5, 9, "c", (10, 20));
+    again.splits.push(new_split("a", (10, 20)));
+    assert!(catalog.publish(again).await.is_err());
+    assert_eq!(visible(&catalog, TimeRange::ALL).await.len(), 2);
+    assert_eq!(catalog.checkpoints().await.unwrap()[0].position, 5);
+}
+
 async fn a_step_without_rows_moves_the_checkpoint_only(catalog: SqlCatalog) {
     catalog
         .publish(Publication {
-            split: None,
+            splits: Vec::new(),
             ..step(0, 5, "-", (0, 0))
         })
         .await
@@ -159,27 +184,19 @@ async fn replacing_hides_and_shows_at_once(catalog: SqlCatalog) {
     assert_eq!(catalog.deleted_before(2_001).await.unwrap().len(), 2);
 }
 
-async fn expired_splits_wait_for_the_sweep(catalog: SqlCatalog) {
+async fn hidden_splits_wait_for_the_sweep(catalog: SqlCatalog) {
     catalog.publish(step(0, 5, "old", (10, 20))).await.unwrap();
     catalog.publish(step(5, 9, "new", (10, 40))).await.unwrap();
-    let expired = catalog.expire(Signal::Logs, 21, 5_000).await.unwrap();
-    assert_eq!(
-        expired
-            .iter()
-            .map(|split| split.id.as_str())
-            .collect::<Vec<_>>(),
-        ["old"]
-    );
-    assert!(
-        catalog
-            .expire(Signal::Logs, 21, 6_000)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    let old = ["old".to_owned(), "unknown".to_owned()];
+    let hidden = catalog.hide(&old, 5_000).await.unwrap();
+    let found = hidden
+        .iter()
+        .map(|split| (split.id.as_str(), split.size_bytes, split.deleted_at));
+    assert_eq!(found.collect::<Vec<_>>(), [("old", 10, 5_000)]);
+    assert!(catalog.hide(&old, 6_000).await.unwrap().is_empty());
     assert_eq!(visible(&catalog, TimeRange::ALL).await, ["new"]);
     assert!(catalog.deleted_before(5_000).await.unwrap().is_empty());
-    assert_eq!(catalog.deleted_before(5_001).await.unwrap(), expired);
+    assert_eq!(catalog.deleted_before(5_001).await.unwrap(), hidden);
     assert_eq!(catalog.object_keys().await.unwrap().len(), 2);
     catalog.forget("new").await.unwrap();
     catalog.forget("old").await.unwrap();
@@ -229,7 +246,8 @@ macro_rules! suite {
                 a_step_without_rows_moves_the_checkpoint_only,
                 a_snapshot_holds_what_overlaps_and_no_other_tenants,
                 replacing_hides_and_shows_at_once,
-                expired_splits_wait_for_the_sweep,
+                hidden_splits_wait_for_the_sweep,
+                a_step_publishes_all_of_its_splits_or_none,
             }
         }
     };

@@ -1,6 +1,6 @@
 //! Which splits exist, and how far each tenant's and signal's log is sealed.
 //!
-//! A split becomes visible and its checkpoint moves in one transaction, so replaying the log
+//! Splits become visible and their checkpoint moves in one transaction, so replaying the log
 //! after a crash is harmless: what a split covers is never applied again, what none covers always
 //! is. Positions of one (tenant, signal) are published in order and without gaps.
 
@@ -68,8 +68,9 @@ pub struct Publication {
     pub to_position: u64,
     /// Accumulators after `to_position`.
     pub accumulators: Option<String>,
-    /// The split that covers the positions; `None` when nothing in them was kept.
-    pub split: Option<NewSplit>,
+    /// The splits that cover the positions together, one for each retention; none when nothing in
+    /// them was kept.
+    pub splits: Vec<NewSplit>,
     /// When, Unix ns.
     pub at: i64,
 }
@@ -103,12 +104,16 @@ pub struct DeletedSplit {
     pub id: String,
     /// Where the file lies.
     pub object_key: String,
+    /// The file's size, bytes.
+    pub size_bytes: u64,
+    /// When it was hidden, Unix ns.
+    pub deleted_at: i64,
 }
 
 /// The list of visible splits, with checkpoints. Every change is atomic and durable on return.
 #[async_trait]
 pub trait Catalog: Send + Sync + 'static {
-    /// Publishes a split and moves the checkpoint, both or neither.
+    /// Publishes splits and moves the checkpoint, all or nothing.
     ///
     /// # Errors
     ///
@@ -154,20 +159,14 @@ pub trait Catalog: Send + Sync + 'static {
         at: i64,
     ) -> Result<(), StoreError>;
 
-    /// Hides the splits of `signal` whose last row is older than `before` (Unix ns), and says
-    /// which.
+    /// Hides the splits `ids`, and says which of them were visible.
     ///
     /// # Errors
     ///
-    /// The database failed.
-    async fn expire(
-        &self,
-        signal: Signal,
-        before: i64,
-        at: i64,
-    ) -> Result<Vec<DeletedSplit>, StoreError>;
+    /// The database failed; nothing changes.
+    async fn hide(&self, ids: &[String], at: i64) -> Result<Vec<DeletedSplit>, StoreError>;
 
-    /// Splits hidden before `before` (Unix ns): no query can still read them.
+    /// Splits hidden before `before` (Unix ns), whose files are still there.
     ///
     /// # Errors
     ///

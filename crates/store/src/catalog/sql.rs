@@ -166,6 +166,8 @@ fn deleted(row: &AnyRow) -> DeletedSplit {
     DeletedSplit {
         id: row.get("id"),
         object_key: row.get("object_key"),
+        size_bytes: row.get::<i64, _>("size_bytes").unsigned_abs(),
+        deleted_at: row.get("deleted_at"),
     }
 }
 
@@ -204,7 +206,7 @@ impl Catalog for SqlCatalog {
                 found: found.map_err(&failed)?,
             });
         }
-        if let Some(split) = publication.split.take() {
+        for split in std::mem::take(&mut publication.splits) {
             let entry = split.entry(&publication);
             insert(&mut transaction, &entry).await.map_err(&failed)?;
         }
@@ -283,7 +285,7 @@ impl Catalog for SqlCatalog {
         let rows = sqlx::query(
             "SELECT id, tenant, signal, object_key, size_bytes, row_count, min_time, max_time, \
              from_position, to_position, created_at, metadata FROM splits WHERE deleted_at IS NULL \
-             ORDER BY tenant, signal, from_position",
+             ORDER BY tenant, signal, from_position, id",
         )
         .fetch_all(self.database.pool())
         .await
@@ -319,32 +321,35 @@ impl Catalog for SqlCatalog {
         transaction.commit().await.map_err(failed)
     }
 
-    async fn expire(
-        &self,
-        signal: Signal,
-        before: i64,
-        at: i64,
-    ) -> Result<Vec<DeletedSplit>, StoreError> {
-        let rows = sqlx::query(
-            "UPDATE splits SET deleted_at = $1 \
-             WHERE signal = $2 AND max_time < $3 AND deleted_at IS NULL RETURNING id, object_key",
-        )
-        .bind(at)
-        .bind(signal.as_str())
-        .bind(before)
-        .fetch_all(self.database.pool())
-        .await
-        .map_err(failed("expire splits"))?;
-        Ok(rows.iter().map(deleted).collect())
+    async fn hide(&self, ids: &[String], at: i64) -> Result<Vec<DeletedSplit>, StoreError> {
+        let failed = failed("hide splits");
+        let mut transaction = self.database.pool().begin().await.map_err(&failed)?;
+        let mut hidden = Vec::with_capacity(ids.len());
+        for id in ids {
+            let row = sqlx::query(
+                "UPDATE splits SET deleted_at = $1 WHERE id = $2 AND deleted_at IS NULL \
+                 RETURNING id, object_key, size_bytes, deleted_at",
+            )
+            .bind(at)
+            .bind(id.as_str())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(&failed)?;
+            hidden.extend(row.as_ref().map(deleted));
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(hidden)
     }
 
     async fn deleted_before(&self, before: i64) -> Result<Vec<DeletedSplit>, StoreError> {
-        let rows =
-            sqlx::query("SELECT id, object_key FROM splits WHERE deleted_at < $1 ORDER BY id")
-                .bind(before)
-                .fetch_all(self.database.pool())
-                .await
-                .map_err(failed("list deleted splits"))?;
+        let rows = sqlx::query(
+            "SELECT id, object_key, size_bytes, deleted_at FROM splits \
+                 WHERE deleted_at < $1 ORDER BY id",
+        )
+        .bind(before)
+        .fetch_all(self.database.pool())
+        .await
+        .map_err(failed("list deleted splits"))?;
         Ok(rows.iter().map(deleted).collect())
     }
 

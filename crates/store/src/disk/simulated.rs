@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Disk, DiskEntry, DiskFile, LockAttempt, LockGuard, SyncPoint};
+use super::{Disk, DiskEntry, DiskFile, DiskSpace, LockAttempt, LockGuard, SyncPoint};
 
 /// What a power loss leaves of content that was written but not fsynced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -373,6 +373,16 @@ impl Disk for SimulatedDisk {
             .collect();
         state.durable_names.extend(current);
         Ok(())
+    }
+
+    fn space(&self, _directory: &Path) -> io::Result<DiskSpace> {
+        let state = self.state();
+        state.alive()?;
+        let capacity = state.faults.capacity.unwrap_or(1 << 50);
+        Ok(DiskSpace {
+            capacity,
+            available: capacity.saturating_sub(state.used()),
+        })
     }
 
     fn lock(&self, _path: &Path) -> io::Result<LockAttempt> {

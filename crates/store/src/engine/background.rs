@@ -1,4 +1,4 @@
-//! What goes on while requests are served: encoding, sealing, deleting.
+//! What goes on while requests are served: encoding, sealing, merging, deleting.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::choose::{Candidate, Pressure, to_freeze};
+use super::storage::{BOUNDS_TICK, Urgency};
 use super::{Inner, Store, blocking, now};
 use crate::error::StoreError;
 use crate::head::chain::Head;
@@ -16,6 +17,8 @@ use crate::retention;
 const SEAL_TICK: Duration = Duration::from_secs(1);
 /// How often old splits are looked for.
 const RETENTION_TICK: Duration = Duration::from_secs(60);
+/// How often splits to merge are looked for when none was published.
+const COMPACTION_TICK: Duration = Duration::from_secs(60);
 /// Heads that are sealed at the same time.
 const SEALED_AT_ONCE: usize = 2;
 
@@ -27,6 +30,8 @@ impl Store {
         inner.tasks.spawn(Arc::clone(inner).encode_loop());
         inner.tasks.spawn(Arc::clone(inner).seal_loop());
         inner.tasks.spawn(Arc::clone(inner).retention_loop());
+        inner.tasks.spawn(Arc::clone(inner).bounds_loop());
+        inner.tasks.spawn(Arc::clone(inner).compaction_loop());
     }
 }
 
@@ -131,6 +136,7 @@ impl Inner {
 
     async fn retention_loop(self: Arc<Self>) {
         loop {
+            self.report_storage(now()).await;
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(RETENTION_TICK) => {}
@@ -140,22 +146,44 @@ impl Inner {
             }
         }
     }
+
+    async fn bounds_loop(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(BOUNDS_TICK) => {}
+            }
+            if let Err(error) = self.keep_within_bounds(now()).await {
+                tracing::warn!(%error, "the disk's bounds could not be kept, will retry");
+            }
+        }
+    }
+
+    async fn compaction_loop(self: Arc<Self>) {
+        // While the log is replayed, what sealing needs comes first.
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.splits_changed.notified() => {}
+                () = tokio::time::sleep(COMPACTION_TICK) => {}
+            }
+            if !self.readiness().is_ready() {
+                continue;
+            }
+            if let Err(error) = self.compact().await {
+                tracing::warn!(%error, "splits could not be merged, will retry");
+            }
+        }
+    }
 }
 
 impl Inner {
-    /// Hides and removes splits that have passed their retention.
+    /// Hides splits that have passed their retention and removes files that nobody needs.
     pub(super) async fn delete_old(&self, now: i64) -> Result<(), StoreError> {
-        let catalog = self.catalog.as_ref();
-        let retention_settings = &self.config.retention;
-        let expired = retention::expire(catalog, retention_settings, now).await?;
-        let grace = retention_settings.grace.max(self.config.query.timeout);
-        let swept = retention::sweep(catalog, &self.objects, grace, now).await?;
-        for split in &swept {
-            self.splits.remove(&split.object_key);
-            self.metric_splits.remove(&split.object_key);
-        }
-        if expired + swept.len() > 0 {
-            tracing::info!(expired, removed = swept.len(), "old splits were deleted");
+        let expired = retention::expire(self.catalog.as_ref(), &self.config.retention, now).await?;
+        let removed = self.sweep(Urgency::Usual, now).await?;
+        if expired > 0 {
+            tracing::info!(expired, removed, "old splits were deleted");
         }
         Ok(())
     }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use model::TimeRange;
 
-use super::tests::{NOW, bodies, config, everything, logs, tenant};
+use super::storage::Urgency;
+use super::tests::{bodies, config, everything, logs, tenant};
 use super::*;
 use crate::catalog::{CatalogSnapshot, Checkpoint, DeletedSplit, Publication, SplitEntry};
 use crate::disk::SyncPoint;
@@ -63,17 +64,13 @@ impl Catalog for StoppingCatalog {
         at: i64,
     ) -> Result<(), StoreError> {
         self.step()?;
-        self.inner.replace(removed, added, at).await
+        self.inner.replace(removed, added, at).await?;
+        self.step()
     }
 
-    async fn expire(
-        &self,
-        signal: Signal,
-        before: i64,
-        at: i64,
-    ) -> Result<Vec<DeletedSplit>, StoreError> {
+    async fn hide(&self, ids: &[String], at: i64) -> Result<Vec<DeletedSplit>, StoreError> {
         self.step()?;
-        self.inner.expire(signal, before, at).await
+        self.inner.hide(ids, at).await
     }
 
     async fn deleted_before(&self, before: i64) -> Result<Vec<DeletedSplit>, StoreError> {
@@ -101,6 +98,7 @@ fn real_directory() -> tempfile::TempDir {
 async fn open(disk: &SimulatedDisk, directory: &Path) -> Result<Store, String> {
     let mut config = config(directory);
     config.log.segment_bytes = 200;
+    config.compaction.fan_in = 2;
     let foundation = Foundation {
         disk: Arc::new(disk.clone()),
         catalog: Box::new({
@@ -123,9 +121,11 @@ async fn open(disk: &SimulatedDisk, directory: &Path) -> Result<Store, String> {
 struct Sent {
     acknowledged: Vec<String>,
     in_doubt: Vec<String>,
+    /// Merges of splits that were reported.
+    merges: usize,
 }
 
-/// Two runs that write, seal and delete; ends when the machine stops.
+/// Two runs that write, seal, merge splits and remove the old ones; ends when the machine stops.
 async fn workload(disk: &SimulatedDisk, directory: &Path) -> Sent {
     let mut sent = Sent::default();
     for run in 0..2 {
@@ -143,7 +143,8 @@ async fn workload(disk: &SimulatedDisk, directory: &Path) -> Sent {
                 store.flush().await.ok();
             }
         }
-        store.inner.delete_old(NOW).await.ok();
+        sent.merges += store.inner.compact().await.unwrap_or(0);
+        store.inner.sweep(Urgency::Full, now()).await.ok();
         kill(&store).await;
     }
     sent
@@ -245,6 +246,7 @@ async fn sweep(drop_sync: Option<SyncPoint>) -> Result<u64, String> {
         }
         if !disk.has_crashed() {
             assert_eq!(sent.acknowledged.len(), 8, "the whole workload ran");
+            assert!(sent.merges > 0, "nothing was merged");
             return Ok(step);
         }
     }

@@ -135,7 +135,12 @@ impl Inner {
         &self,
         request: IngestRequest,
     ) -> Result<(IngestRequest, Admitted), IngestError> {
-        let retention = self.config.retention.of(request.signal);
+        // What is older than its own service's retention goes with its split.
+        let retention = self
+            .config
+            .retention
+            .of(&request.tenant, request.signal)
+            .longest();
         let retention = i64::try_from(retention.as_nanos()).unwrap_or(i64::MAX);
         let window = Window::at(request.received_at, retention);
         if request.body.len() <= DECODED_IN_PLACE {

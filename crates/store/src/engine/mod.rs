@@ -7,10 +7,14 @@
 
 mod background;
 mod choose;
+mod compact;
+#[cfg(test)]
+mod compaction_tests;
 #[cfg(test)]
 mod crash_tests;
 mod decode;
 mod ingest;
+mod leases;
 mod log_cut;
 mod queries;
 mod replay;
@@ -18,6 +22,7 @@ mod seal;
 mod sequencer;
 mod series;
 mod split_cache;
+mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +38,8 @@ use tokio_util::task::TaskTracker;
 pub use self::seal::ShutdownReport;
 pub use self::series::TenantSeries;
 
+use self::compact::Barred;
+use self::leases::Leases;
 use self::seal::Failures;
 use self::sequencer::Sequencer;
 use self::split_cache::SplitCache;
@@ -41,7 +48,6 @@ use crate::config::StoreConfig;
 use crate::database::Database;
 use crate::disk::{Disk, LocalDisk};
 use crate::error::StoreError;
-use crate::head::HeadSettings;
 use crate::head::memory::Memory;
 use crate::head::tenant::Heads;
 use crate::ingest::Readiness;
@@ -91,6 +97,12 @@ struct Inner {
     encode_soon: Notify,
     /// A row group was encoded or a generation published: memory has shrunk.
     memory_freed: Notify,
+    /// A split was published: perhaps it can be merged with others.
+    splits_changed: Notify,
+    /// Queries that are running.
+    leases: Arc<Leases>,
+    /// Splits that could not be merged.
+    barred: Barred,
     /// Cancelled when the store shuts down.
     stop: CancellationToken,
     /// Requests that were appended, and everything in the background.
@@ -183,15 +195,13 @@ impl Inner {
         check_log_is_whole(&log, cut, &config.data_dir.join(layout::LOG))?;
 
         let memory = Memory::new(config.memory_bytes);
-        let settings = HeadSettings {
-            row_group_rows: config.head.row_group_rows,
-        };
+        let (row_group_rows, retention) = (config.head.row_group_rows, config.retention.clone());
         let inner = Self {
             directory: Mutex::new(Some(directory)),
             database,
             catalog,
             objects,
-            heads: Heads::new(settings, Arc::clone(&memory), checkpoints),
+            heads: Heads::new(row_group_rows, retention, Arc::clone(&memory), checkpoints),
             memory,
             sequencer: Sequencer::default(),
             cutting: tokio::sync::Mutex::new(()),
@@ -207,6 +217,9 @@ impl Inner {
             seal_soon: Notify::new(),
             encode_soon: Notify::new(),
             memory_freed: Notify::new(),
+            splits_changed: Notify::new(),
+            leases: Arc::default(),
+            barred: Barred::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config,
@@ -273,12 +286,18 @@ fn check_log_is_whole(log: &SegmentLog, cut: u64, directory: &Path) -> Result<()
     Ok(())
 }
 
-/// Where the object of a split lies: `<tenant>/<signal>/<from>-<to>-<when>.parquet`.
+/// Where the object of a split lies: `<tenant>/<signal>/<from>-<to>-<when>-<part>.parquet`.
 ///
 /// The time makes every attempt a key of its own: an attempt whose publication is in doubt is
-/// never overwritten by the next.
-fn object_key(tenant: &TenantId, signal: Signal, (from, to): (u64, u64), at: i64) -> String {
-    format!("{tenant}/{signal}/{from:013x}-{to:013x}-{at:016x}.parquet")
+/// never overwritten by the next. Parts tell apart the splits of one generation.
+fn object_key(
+    tenant: &TenantId,
+    signal: Signal,
+    (from, to): (u64, u64),
+    at: i64,
+    part: usize,
+) -> String {
+    format!("{tenant}/{signal}/{from:013x}-{to:013x}-{at:016x}-{part}.parquet")
 }
 
 /// The system's clock, Unix ns. Only the engine's own work and relative times of queries read it.

@@ -14,12 +14,13 @@ use async_trait::async_trait;
 use datafusion::object_store::path::Path;
 use model::{LogRecord, Signal, Span, TenantId, TimeRange, TraceId};
 
+use super::leases::Lease;
 use super::{Inner, Store, blocking, now};
 use crate::catalog::SplitEntry;
 use crate::columns::Row;
 use crate::error::{QueryError, StoreError};
 use crate::head::chain::{Chain, Generation};
-use crate::head::rows::RowHead;
+use crate::head::classes::ClassedHead;
 use crate::head::tenant::TenantHeads;
 use crate::ingest::Readiness;
 use crate::scan::{self, QueryBounds, Snapshot, SplitHandle};
@@ -106,9 +107,10 @@ impl Store {
         tenant: &TenantId,
         signal: Signal,
         range: TimeRange,
-        rows: impl FnOnce(&TenantHeads) -> Vec<Arc<Generation<RowHead<R>>>>,
+        rows: impl FnOnce(&TenantHeads) -> Vec<Arc<Generation<ClassedHead<R>>>>,
     ) -> Result<Snapshot, QueryError> {
         self.inner.check_ready()?;
+        let lease = self.inner.leases.take(now());
         let generations = self.inner.heads.existing(tenant).map(|heads| rows(&heads));
         let published = self.inner.catalog.snapshot(tenant, signal, range).await?;
         let mut snapshot = Snapshot::default();
@@ -124,6 +126,7 @@ impl Store {
             snapshot.splits.push(Arc::new(PublishedSplit {
                 inner: Arc::clone(&self.inner),
                 entry,
+                _lease: Arc::clone(&lease),
             }));
         }
         Ok(snapshot)
@@ -137,7 +140,7 @@ impl Store {
     }
 }
 
-fn generations<R: Row>(chain: &Chain<RowHead<R>>) -> Vec<Arc<Generation<RowHead<R>>>> {
+fn generations<R: Row>(chain: &Chain<ClassedHead<R>>) -> Vec<Arc<Generation<ClassedHead<R>>>> {
     chain.generations_now()
 }
 
@@ -170,6 +173,8 @@ impl Inner {
 struct PublishedSplit {
     inner: Arc<Inner>,
     entry: SplitEntry,
+    /// The query that sees it.
+    _lease: Arc<Lease>,
 }
 
 impl fmt::Debug for PublishedSplit {

@@ -21,7 +21,7 @@ use crate::head::tenant::HeadRef;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Small writes of an encoder are collected up to this size.
-const WRITE_BUFFER: usize = 256 << 10;
+pub(super) const WRITE_BUFFER: usize = 256 << 10;
 
 /// What a shutdown left behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -177,19 +177,28 @@ impl Inner {
     async fn seal_one(&self, head: &HeadRef, frozen: Arc<dyn Frozen>) -> Result<(), StoreError> {
         let (from, to) = frozen.covers();
         let at = now();
-        let split = if frozen.rows() == 0 {
-            None
-        } else {
-            let key = object_key(head.tenant(), head.signal(), (from, to), at);
-            Some(self.write_split(&key, Arc::clone(&frozen)).await?)
-        };
+        let mut splits = Vec::new();
+        if frozen.rows() > 0 {
+            for part in 0..frozen.parts() {
+                let key = object_key(head.tenant(), head.signal(), (from, to), at, part);
+                match self.write_split(&key, Arc::clone(&frozen), part).await {
+                    Ok(split) => splits.push(split),
+                    Err(error) => {
+                        for split in splits {
+                            self.remove_object(&split.object_key).await;
+                        }
+                        return Err(error);
+                    }
+                }
+            }
+        }
         let published = Publication {
             tenant: head.tenant().clone(),
             signal: head.signal(),
             from_position: from,
             to_position: to,
             accumulators: frozen.accumulators(),
-            split,
+            splits,
             at,
         };
         match self.catalog.publish(published).await {
@@ -205,6 +214,7 @@ impl Inner {
             tracing::warn!(%error, "the ingest log could not be cut");
         }
         self.memory_freed.notify_waiters();
+        self.splits_changed.notify_one();
         Ok(())
     }
 
@@ -212,6 +222,7 @@ impl Inner {
         &self,
         key: &str,
         frozen: Arc<dyn Frozen>,
+        part: usize,
     ) -> Result<NewSplit, StoreError> {
         let path = Path::from(key);
         let objects = self.objects.clone();
@@ -222,7 +233,7 @@ impl Inner {
                 source,
             };
             let mut writer = BufWriter::with_capacity(WRITE_BUFFER, objects.create(&path)?);
-            let summary = frozen.seal(&mut writer)?;
+            let summary = frozen.seal(part, &mut writer)?;
             writer.flush().map_err(write_error)?;
             let object = writer
                 .into_inner()
@@ -236,6 +247,16 @@ impl Inner {
             size_bytes,
             summary,
         })
+    }
+
+    /// Removes an object that was written in vain. What cannot be removed is swept at the next
+    /// start.
+    pub(super) async fn remove_object(&self, key: &str) {
+        let (objects, path) = (self.objects.clone(), Path::from(key));
+        let removed = blocking("remove an object", move || objects.remove(&path)).await;
+        if let Err(error) = removed {
+            tracing::warn!(key, %error, "an unpublished split could not be removed");
+        }
     }
 
     /// Gives up the part of the log that every head's splits cover.

@@ -8,7 +8,8 @@ use model::{Labels, Matcher, MetricMetadata, Signal, TenantId, TimeRange};
 use promql::{Names, SelectLimits, Series, SeriesSource, SourceError, Window};
 use tokio::sync::OnceCell;
 
-use super::{Inner, Store};
+use super::leases::Lease;
+use super::{Inner, Store, now};
 use crate::catalog::SplitEntry;
 use crate::error::{QueryError, StoreError};
 use crate::metrics::{MetricHead, MetricSnapshot, MetricSplit};
@@ -23,6 +24,8 @@ pub struct TenantSeries {
 }
 
 struct Moment {
+    /// Keeps the files of the splits in place.
+    _lease: Arc<Lease>,
     splits: Vec<SplitEntry>,
     generations: Vec<Arc<MetricHead>>,
 }
@@ -55,6 +58,7 @@ impl Store {
 impl TenantSeries {
     async fn moment(&self) -> Result<&Moment, StoreError> {
         let take = || async {
+            let lease = self.inner.leases.take(now());
             // Generations before splits: see `queries`.
             let generations = match self.inner.heads.existing(&self.tenant) {
                 Some(heads) => heads.metrics.generations_now(),
@@ -69,6 +73,7 @@ impl TenantSeries {
                 .into_iter()
                 .filter(|generation| generation.from >= published.checkpoint);
             Ok(Moment {
+                _lease: lease,
                 generations: unpublished.map(|g| Arc::clone(&g.rows)).collect(),
                 splits: published.splits,
             })

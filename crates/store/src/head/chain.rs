@@ -71,12 +71,14 @@ pub trait Frozen: Send + Sync {
     fn covers(&self) -> (u64, u64);
     /// Rows held.
     fn rows(&self) -> u64;
+    /// See [`HeadRows::parts`].
+    fn parts(&self) -> usize;
     /// See [`HeadRows::seal`].
     ///
     /// # Errors
     ///
     /// As there.
-    fn seal(&self, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError>;
+    fn seal(&self, part: usize, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError>;
     /// See [`HeadRows::accumulators`].
     fn accumulators(&self) -> Option<String>;
 }
@@ -91,8 +93,12 @@ impl<H: HeadRows> Frozen for Generation<H> {
         self.rows.rows()
     }
 
-    fn seal(&self, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError> {
-        let summary = self.rows.seal(out)?;
+    fn parts(&self) -> usize {
+        self.rows.parts()
+    }
+
+    fn seal(&self, part: usize, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError> {
+        let summary = self.rows.seal(part, out)?;
         self.weigh();
         Ok(summary)
     }

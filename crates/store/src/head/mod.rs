@@ -3,19 +3,22 @@
 //! A head is a chain of *generations*, each the rows of the log positions `(from, to]` of one
 //! tenant and signal. The newest takes rows; the others are frozen and wait to be sealed and
 //! published, oldest first. What differs between signals lies behind [`HeadRows`]; logs and spans
-//! share [`rows::RowHead`], metrics have their own.
+//! share [`classes::ClassedHead`], metrics have their own.
 
 pub mod chain;
+pub mod classes;
 pub mod memory;
 pub mod rows;
 pub(crate) mod tenant;
 
 use std::io::Write;
+use std::sync::Arc;
 
 use model::{MetricMetadata, Seq, SeriesSample};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::retention::StreamRetention;
 
 /// What one generation does with its rows. All of it is called from several threads.
 ///
@@ -59,13 +62,19 @@ pub trait HeadRows: Send + Sync + Sized + 'static {
         Ok(())
     }
 
-    /// Writes the whole generation as one split. Called after the generation froze, on the
-    /// blocking pool, while it is still read; again from the start when `out` failed.
+    /// How many splits the generation becomes: one for each retention that its rows have. Asked
+    /// after it froze.
+    fn parts(&self) -> usize {
+        1
+    }
+
+    /// Writes one of the generation's splits. Called after the generation froze, on the blocking
+    /// pool, while it is still read; again from the start when `out` failed.
     ///
     /// # Errors
     ///
     /// `out` failed, or the encoder refused the rows.
-    fn seal(&self, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError>;
+    fn seal(&self, part: usize, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError>;
 
     /// Accumulators after the last position, for the checkpoint: text that
     /// `restore` of the same type reads. Called after the generation froze.
@@ -82,10 +91,12 @@ pub trait HeadRows: Send + Sync + Sized + 'static {
 }
 
 /// What a generation needs to know of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeadSettings {
     /// Rows of one row group.
     pub row_group_rows: usize,
+    /// How long the rows are kept; those that differ come into different splits.
+    pub retention: Arc<StreamRetention>,
 }
 
 /// The accepted samples of one log record, in the order of the body.

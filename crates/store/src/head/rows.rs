@@ -110,7 +110,7 @@ impl<R: Row> HeadRows for RowHead<R> {
     type Batch = Vec<(Seq, R)>;
 
     fn successor(&self) -> Self {
-        Self::new(self.settings)
+        Self::new(self.settings.clone())
     }
 
     fn apply(&self, mut batch: Self::Batch) {
@@ -155,7 +155,7 @@ impl<R: Row> HeadRows for RowHead<R> {
         Ok(())
     }
 
-    fn seal(&self, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError> {
+    fn seal(&self, _: usize, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError> {
         self.state().close_open();
         self.encode_full()?;
         let row_groups = self.state().encoded.clone();
@@ -163,7 +163,7 @@ impl<R: Row> HeadRows for RowHead<R> {
     }
 
     fn restore(settings: &HeadSettings, _accumulators: Option<&str>) -> Result<Self, StoreError> {
-        Ok(Self::new(*settings))
+        Ok(Self::new(settings.clone()))
     }
 }
 
@@ -176,7 +176,10 @@ mod tests {
 
     #[test]
     fn rows_stay_in_view_while_they_are_encoded_and_sealed() {
-        let head: RowHead<LogRecord> = RowHead::new(HeadSettings { row_group_rows: 10 });
+        let head: RowHead<LogRecord> = RowHead::new(HeadSettings {
+            row_group_rows: 10,
+            retention: Arc::default(),
+        });
         let seen = |head: &RowHead<LogRecord>| {
             let view = head.view();
             let open: usize = view.open.iter().map(|rows| rows.len()).sum();
@@ -194,7 +197,7 @@ mod tests {
         assert_eq!((seen(&head), head.rows()), ((20, 5), 25));
         head.apply(rows(2, 4));
         let mut split = Vec::new();
-        let summary = head.seal(&mut split).unwrap();
+        let summary = head.seal(0, &mut split).unwrap();
         assert_eq!((summary.rows, seen(&head)), (29, (29, 0)));
         assert_eq!((summary.min_time, summary.max_time), (0, 24));
     }

@@ -7,12 +7,13 @@ use model::{LogRecord, Seq, Signal, Span, TenantId};
 use tokio::sync::oneshot;
 
 use super::chain::{Chain, Head};
+use super::classes::ClassedHead;
 use super::memory::Memory;
-use super::rows::RowHead;
 use super::{HeadSettings, MetricRows};
 use crate::catalog::Checkpoint;
 use crate::error::StoreError;
 use crate::metrics::MetricHead;
+use crate::retention::Retention;
 
 /// The accepted items of one log record, whatever their signal.
 pub(crate) enum Batch {
@@ -33,8 +34,8 @@ impl Batch {
 
 /// One tenant's heads.
 pub(crate) struct TenantHeads {
-    pub(crate) logs: Chain<RowHead<LogRecord>>,
-    pub(crate) spans: Chain<RowHead<Span>>,
+    pub(crate) logs: Chain<ClassedHead<LogRecord>>,
+    pub(crate) spans: Chain<ClassedHead<Span>>,
     pub(crate) metrics: Chain<MetricHead>,
 }
 
@@ -116,7 +117,8 @@ impl std::ops::Deref for HeadRef {
 
 /// All tenants' heads. A tenant's are made when it is first heard of.
 pub(crate) struct Heads {
-    settings: HeadSettings,
+    row_group_rows: usize,
+    retention: Retention,
     memory: Arc<Memory>,
     /// Where heads that are made begin.
     checkpoints: HashMap<(TenantId, Signal), Checkpoint>,
@@ -125,13 +127,15 @@ pub(crate) struct Heads {
 
 impl Heads {
     pub(crate) fn new(
-        settings: HeadSettings,
+        row_group_rows: usize,
+        retention: Retention,
         memory: Arc<Memory>,
         checkpoints: Vec<Checkpoint>,
     ) -> Self {
         let key = |checkpoint: &Checkpoint| (checkpoint.tenant.clone(), checkpoint.signal);
         Self {
-            settings,
+            row_group_rows,
+            retention,
             memory,
             checkpoints: checkpoints.into_iter().map(|c| (key(&c), c)).collect(),
             tenants: RwLock::new(HashMap::new()),
@@ -189,6 +193,10 @@ impl Heads {
             (checkpoint.position, checkpoint.accumulators.as_deref())
         });
         let memory = Arc::clone(&self.memory);
-        Chain::restore(tenant.clone(), signal, &self.settings, begin, memory)
+        let settings = HeadSettings {
+            row_group_rows: self.row_group_rows,
+            retention: Arc::new(self.retention.of(tenant, signal)),
+        };
+        Chain::restore(tenant.clone(), signal, &settings, begin, memory)
     }
 }

@@ -306,7 +306,7 @@ impl HeadRows for MetricHead {
         self.state().samples
     }
 
-    fn seal(&self, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError> {
+    fn seal(&self, _: usize, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError> {
         let (mut series, metadata) = {
             let state = self.state();
             let series: Vec<(Labels, SeriesColumns)> = state

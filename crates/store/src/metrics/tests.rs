@@ -15,9 +15,12 @@ use proptest::prelude::*;
 use super::{MetricHead, MetricSnapshot, MetricSplit};
 use crate::head::{HeadRows, HeadSettings, MetricRows, SplitSummary};
 
-const SETTINGS: HeadSettings = HeadSettings {
-    row_group_rows: 100,
-};
+fn settings() -> HeadSettings {
+    HeadSettings {
+        row_group_rows: 100,
+        retention: Arc::default(),
+    }
+}
 
 fn gauge(series: &str, timestamp_ms: i64, value: f64) -> SeriesSample {
     SeriesSample {
@@ -42,12 +45,12 @@ fn apply(head: &MetricHead, samples: impl IntoIterator<Item = SeriesSample>) {
 }
 
 fn empty() -> Arc<MetricHead> {
-    Arc::new(MetricHead::restore(&SETTINGS, None).unwrap())
+    Arc::new(MetricHead::restore(&settings(), None).unwrap())
 }
 
 fn sealed(head: &MetricHead) -> (MetricSplit, Vec<u8>, SplitSummary) {
     let mut bytes = Vec::new();
-    let summary = head.seal(&mut bytes).unwrap();
+    let summary = head.seal(0, &mut bytes).unwrap();
     assert_eq!(summary.rows, head.rows());
     let split = MetricSplit::open("test", Bytes::from(bytes.clone()), &summary).unwrap();
     (split, bytes, summary)
@@ -192,7 +195,7 @@ async fn a_first_sample_at_its_own_start_keeps_its_value_in_later_generations() 
 
 /// The head that continues from the checkpoint of `head`.
 fn restored(head: &MetricHead) -> Arc<MetricHead> {
-    Arc::new(MetricHead::restore(&SETTINGS, head.accumulators().as_deref()).unwrap())
+    Arc::new(MetricHead::restore(&settings(), head.accumulators().as_deref()).unwrap())
 }
 
 #[tokio::test]

@@ -1,23 +1,21 @@
-//! Deleting what is too old: whole split files, never rows.
+//! Deleting what is too old or too much: whole split files, never rows.
 //!
-//! A split whose newest row has passed the retention is hidden in the catalog first and its file
-//! removed after a grace that is longer than the longest query.
+//! A split whose newest row has passed its retention is hidden in the catalog first; its file is
+//! removed when no query is left that may read it. Which splits have passed theirs is said by the
+//! rules of today ([`Retention::of_split`]), whenever they were sealed.
+
+mod rules;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use datafusion::object_store::path::Path;
-use model::Signal;
 
-use crate::catalog::{Catalog, DeletedSplit};
-use crate::config::Retention;
+use crate::catalog::{Catalog, DeletedSplit, SplitEntry};
 use crate::error::StoreError;
 use crate::objects::LocalObjects;
 
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
-}
+pub use rules::{Retention, RetentionRule, ServicePattern, StreamRetention};
 
 /// Hides splits that have passed their retention at `now` (Unix ns); how many.
 ///
@@ -29,30 +27,35 @@ pub async fn expire(
     retention: &Retention,
     now: i64,
 ) -> Result<usize, StoreError> {
-    let mut expired = 0;
-    for signal in Signal::ALL {
-        let before = now.saturating_sub(nanos(retention.of(signal)));
-        expired += catalog.expire(signal, before, now).await?.len();
+    let splits = catalog.splits().await?;
+    let is_over = |split: &&SplitEntry| {
+        let keep = i64::try_from(retention.of_split(split).as_nanos()).unwrap_or(i64::MAX);
+        split.summary.max_time < now.saturating_sub(keep)
+    };
+    let expired: Vec<String> = splits
+        .iter()
+        .filter(is_over)
+        .map(|split| split.id.clone())
+        .collect();
+    if expired.is_empty() {
+        return Ok(0);
     }
-    Ok(expired)
+    Ok(catalog.hide(&expired, now).await?.len())
 }
 
-/// Removes the files of splits that were hidden longer than the grace ago, and says which.
+/// Removes the files of hidden splits that `may_go`, and says which.
 ///
 /// # Errors
 ///
-/// The catalog failed or a file cannot be removed; it stays listed for the next time.
+/// The catalog failed. A file that cannot be removed stays listed for the next time.
 pub async fn sweep(
     catalog: &dyn Catalog,
     objects: &LocalObjects,
-    grace: Duration,
-    now: i64,
+    may_go: impl Fn(&DeletedSplit) -> bool,
 ) -> Result<Vec<DeletedSplit>, StoreError> {
-    let deleted = catalog
-        .deleted_before(now.saturating_sub(nanos(grace)))
-        .await?;
+    let deleted = catalog.deleted_before(i64::MAX).await?;
     let mut swept = Vec::with_capacity(deleted.len());
-    for split in deleted {
+    for split in deleted.into_iter().filter(may_go) {
         let (objects, key) = (objects.clone(), Path::from(split.object_key.as_str()));
         if let Err(error) = remove(objects, key).await {
             // One file must not keep all others; it is tried again at the next sweep.

@@ -1,0 +1,305 @@
+//! How long telemetry is kept: by signal, and by rules for tenants and services.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use model::{Signal, TenantId};
+
+use crate::catalog::SplitEntry;
+use crate::split::SplitDetails;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long telemetry is kept, and how long deleted splits outlive their entry.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    /// Logs that no rule is about.
+    pub logs: Duration,
+    /// Spans that no rule is about.
+    pub spans: Duration,
+    /// Metrics that no rule is about.
+    pub metrics: Duration,
+    /// The first rule that fits decides.
+    pub rules: Vec<RetentionRule>,
+    /// How long a deleted split's object is kept for queries that still read it; longer than
+    /// [`crate::QueryConfig::timeout`].
+    pub grace: Duration,
+}
+
+/// How long a part of the telemetry is kept. What is `None` fits everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionRule {
+    /// Whose.
+    pub tenant: Option<TenantId>,
+    /// Of which signal.
+    pub signal: Option<Signal>,
+    /// Of which services. Such a rule never fits metrics, whose splits are not kept apart.
+    pub service: Option<ServicePattern>,
+    /// How long.
+    pub keep: Duration,
+}
+
+/// Names of services: one name, or all that begin alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServicePattern {
+    /// Exactly this name.
+    Exact(String),
+    /// Every name that begins with this: `debug-*`.
+    Prefix(String),
+}
+
+impl ServicePattern {
+    /// Whether `service` is one of them.
+    pub fn fits(&self, service: &str) -> bool {
+        match self {
+            Self::Exact(name) => name == service,
+            Self::Prefix(prefix) => service.starts_with(prefix),
+        }
+    }
+}
+
+impl FromStr for ServicePattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, is_prefix) = match text.strip_suffix('*') {
+            Some(prefix) => (prefix, true),
+            None => (text, false),
+        };
+        if text.is_empty() || name.contains('*') {
+            return Err(format!(
+                "expected a service such as checkout, or a beginning such as debug-*; got {text:?}"
+            ));
+        }
+        let name = name.to_owned();
+        Ok(if is_prefix {
+            Self::Prefix(name)
+        } else {
+            Self::Exact(name)
+        })
+    }
+}
+
+impl fmt::Display for ServicePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Prefix(prefix) => write!(f, "{prefix}*"),
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            logs: 30 * DAY,
+            spans: 30 * DAY,
+            metrics: 400 * DAY,
+            rules: Vec::new(),
+            grace: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+impl Retention {
+    /// How long a tenant's telemetry of one signal is kept, service by service.
+    pub fn of(&self, tenant: &TenantId, signal: Signal) -> StreamRetention {
+        let mut services = Vec::new();
+        let fitting = self.rules.iter().filter(|rule| {
+            rule.tenant.as_ref().is_none_or(|other| other == tenant)
+                && rule.signal.is_none_or(|other| other == signal)
+        });
+        for rule in fitting {
+            match &rule.service {
+                Some(_) if signal == Signal::Metrics => {}
+                Some(pattern) => services.push((pattern.clone(), rule.keep)),
+                None => {
+                    let otherwise = rule.keep;
+                    return StreamRetention {
+                        services,
+                        otherwise,
+                    };
+                }
+            }
+        }
+        let otherwise = match signal {
+            Signal::Logs => self.logs,
+            Signal::Spans => self.spans,
+            Signal::Metrics => self.metrics,
+        };
+        StreamRetention {
+            services,
+            otherwise,
+        }
+    }
+
+    /// How long a split is kept: as long as its longest-kept service, by the rules of today.
+    pub fn of_split(&self, split: &SplitEntry) -> Duration {
+        let stream = self.of(&split.tenant, split.signal);
+        if stream.is_uniform() {
+            return stream.longest();
+        }
+        let details = SplitDetails::of(&split.summary);
+        let Some(services) = details.services else {
+            return stream.longest();
+        };
+        let listed = services.listed.keys().map(|service| stream.of(service));
+        // Services that are too many to be listed are kept as was decided when they were sealed.
+        let others = (services.others > 0).then(|| {
+            let sealed = details.keep_seconds.map(Duration::from_secs);
+            sealed.unwrap_or_else(|| stream.longest())
+        });
+        listed
+            .chain(others)
+            .max()
+            .unwrap_or_else(|| stream.longest())
+    }
+}
+
+/// How long one tenant's telemetry of one signal is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StreamRetention {
+    /// The first that fits decides.
+    services: Vec<(ServicePattern, Duration)>,
+    otherwise: Duration,
+}
+
+impl StreamRetention {
+    /// How long a service's is kept.
+    pub fn of(&self, service: &str) -> Duration {
+        let mut fitting = self
+            .services
+            .iter()
+            .filter(|(pattern, _)| pattern.fits(service));
+        fitting.next().map_or(self.otherwise, |(_, keep)| *keep)
+    }
+
+    /// The longest that anything is kept.
+    pub fn longest(&self) -> Duration {
+        let services = self.services.iter().map(|(_, keep)| *keep);
+        services.fold(self.otherwise, Duration::max)
+    }
+
+    /// Whether all services are kept alike.
+    pub fn is_uniform(&self) -> bool {
+        self.services
+            .iter()
+            .all(|(_, keep)| *keep == self.otherwise)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::head::SplitSummary;
+
+    fn rule(tenant: &str, signal: &str, service: &str, days: u32) -> RetentionRule {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        RetentionRule {
+            tenant: some(tenant).map(|tenant| tenant.parse().unwrap()),
+            signal: some(signal).map(|signal| signal.parse().unwrap()),
+            service: some(service).map(|service| service.parse().unwrap()),
+            keep: days * DAY,
+        }
+    }
+
+    fn retention() -> Retention {
+        Retention {
+            rules: vec![
+                rule("acme", "logs", "audit", 400),
+                rule("", "logs", "debug-*", 3),
+                rule("acme", "", "", 90),
+                rule("", "metrics", "debug-*", 1),
+                rule("acme", "logs", "checkout", 1),
+            ],
+            ..Retention::default()
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides() {
+        let retention = retention();
+        let cases = [
+            ("acme", Signal::Logs, "audit", 400),
+            ("other", Signal::Logs, "audit", 30),
+            ("other", Signal::Logs, "debug-1", 3),
+            ("acme", Signal::Logs, "debug-1", 3),
+            ("acme", Signal::Logs, "checkout", 90),
+            ("acme", Signal::Spans, "audit", 90),
+            ("acme", Signal::Metrics, "", 90),
+            ("other", Signal::Metrics, "debug-1", 400),
+        ];
+        for (tenant, signal, service, days) in cases {
+            let stream = retention.of(&tenant.parse().unwrap(), signal);
+            let found = stream.of(service);
+            assert_eq!(found, days * DAY, "{tenant} {signal} {service}");
+        }
+        let longest = |tenant: &str| {
+            retention
+                .of(&tenant.parse().unwrap(), Signal::Logs)
+                .longest()
+        };
+        assert_eq!((longest("acme"), longest("other")), (400 * DAY, 30 * DAY));
+        assert!(
+            retention
+                .of(&"other".parse().unwrap(), Signal::Spans)
+                .is_uniform()
+        );
+    }
+
+    #[test]
+    fn a_split_is_kept_as_long_as_its_longest_kept_service() {
+        let split = |metadata: serde_json::Value| SplitEntry {
+            id: "a".to_owned(),
+            tenant: "acme".parse().unwrap(),
+            signal: Signal::Logs,
+            object_key: "a".to_owned(),
+            size_bytes: 1,
+            from_position: 0,
+            to_position: 1,
+            created_at: 0,
+            summary: SplitSummary {
+                rows: 1,
+                min_time: 0,
+                max_time: 0,
+                metadata,
+            },
+        };
+        let services = |listed: serde_json::Value, others: u64| json!({ "services": { "listed": listed, "others": others }, "keep_seconds": 60 });
+        let cases = [
+            (services(json!({ "debug-a": 1, "debug-b": 2 }), 0), 3),
+            (services(json!({ "debug-a": 1, "api": 2 }), 0), 90),
+            (services(json!({ "debug-a": 1 }), 7), 3),
+            // A split of an earlier release does not say which services it has.
+            (json!({ "blocks": 1 }), 400),
+        ];
+        for (metadata, days) in cases {
+            let shown = metadata.to_string();
+            assert_eq!(
+                retention().of_split(&split(metadata)),
+                days * DAY,
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn patterns_are_names_or_beginnings() {
+        for (text, fits, fits_not) in [
+            ("api", "api", "api-2"),
+            ("api*", "api-2", "ap"),
+            ("*", "x", ""),
+        ] {
+            let pattern: ServicePattern = text.parse().unwrap();
+            assert_eq!(pattern.to_string(), text);
+            assert!(pattern.fits(fits), "{text}");
+            assert!(text == "*" || !pattern.fits(fits_not), "{text}");
+        }
+        for text in ["", "a*b", "**"] {
+            assert!(text.parse::<ServicePattern>().is_err(), "{text}");
+        }
+    }
+}
