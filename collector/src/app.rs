@@ -10,6 +10,7 @@ use model::{TenantId, TimeRange};
 use promql::SeriesSource;
 use store::scan::{QueryBounds, SnapshotLogs};
 use store::{QueryError, Store};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
 use crate::query_cost::QueryGate;
@@ -32,6 +33,8 @@ pub(crate) struct AppState {
     pub(crate) queries: QueryGate,
     /// Our own metrics.
     pub(crate) metrics: PrometheusHandle,
+    /// Cancelled when the server stops: what would go on for ever ends then.
+    pub(crate) stopping: CancellationToken,
 }
 
 impl AppState {

@@ -38,8 +38,7 @@ const QUERY_BODY_BYTES: usize = 1 << 20;
 /// Everything on the main port.
 pub(crate) fn routes(app: App) -> Router {
     let queries = Router::new()
-        .route("/api/v1/logs/search", post(logs::search))
-        .route("/api/v1/logs/histogram", post(logs::histogram))
+        .nest("/api/v1/logs", logs::routes())
         .route("/api/v1/traces/{id}", get(traces::trace))
         .route("/api/v1/sql", post(sql::sql))
         .route("/api/v1/storage", get(storage::storage))

@@ -5,7 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::self_metrics::{QUERIES, QUERIES_RUNNING};
+
 /// Lets a bounded number of queries run; the others wait for their turn, within their own timeout.
+///
+/// Dropping the future of a query stops its work: a client that goes away cancels what it asked
+/// for. The metrics [`QUERIES_RUNNING`] and [`QUERIES`] show it.
 pub(crate) struct QueryGate {
     running: Semaphore,
     timeout: Duration,
@@ -23,6 +28,11 @@ impl QueryGate {
         }
     }
 
+    /// The longest a query may take, waiting included.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Runs `query` within the timeout, or within `shorter` when the client asks for less.
     ///
     /// # Errors
@@ -34,13 +44,43 @@ impl QueryGate {
         query: impl Future<Output = T>,
     ) -> Result<T, TimedOut> {
         let timeout = shorter.map_or(self.timeout, |shorter| shorter.min(self.timeout));
+        let mut end = End("cancelled");
         let turn = async {
             // The semaphore is never closed, so waiting can only succeed.
             let _turn = self.running.acquire().await.ok();
+            let _running = Running::begin();
             query.await
         };
-        tokio::time::timeout(timeout, turn)
-            .await
-            .map_err(|_| TimedOut(timeout))
+        let result = tokio::time::timeout(timeout, turn).await;
+        end.0 = match result {
+            Ok(_) => "finished",
+            Err(_) => "timed_out",
+        };
+        result.map_err(|_| TimedOut(timeout))
+    }
+}
+
+/// Counts a query that runs for as long as it does.
+struct Running;
+
+impl Running {
+    fn begin() -> Self {
+        metrics::gauge!(QUERIES_RUNNING).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        metrics::gauge!(QUERIES_RUNNING).decrement(1.0);
+    }
+}
+
+/// Counts how a query ended, also when its future is dropped in the middle.
+struct End(&'static str);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        metrics::counter!(QUERIES, "end" => self.0).increment(1);
     }
 }

@@ -14,6 +14,17 @@ pub(crate) const REFUSED_REQUESTS: &str = "watchkeeper_refused_requests_total";
 pub(crate) const INGEST_TO_VISIBLE: &str = "watchkeeper_ingest_to_visible_seconds";
 /// How long HTTP requests take, by `route`, `method` and `status`.
 pub(crate) const HTTP_SECONDS: &str = "watchkeeper_http_request_duration_seconds";
+/// Queries that run, those that wait for their turn not counted.
+pub(crate) const QUERIES_RUNNING: &str = "watchkeeper_queries_running";
+/// Queries by how they ended: `finished`, with an answer or an error; `timed_out`; `cancelled`,
+/// because nobody waited for the answer any more.
+pub(crate) const QUERIES: &str = "watchkeeper_queries_total";
+/// Live tails that are open.
+pub(crate) const TAILS: &str = "watchkeeper_tails";
+/// Rows that live tails came too late for.
+pub(crate) const TAIL_DROPPED: &str = "watchkeeper_tail_dropped_rows_total";
+/// Exports that are being sent.
+pub(crate) const EXPORTS: &str = "watchkeeper_exports";
 
 const SECONDS: [f64; 13] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
@@ -45,4 +56,9 @@ fn describe() {
         "From a request's arrival to its items being durable and visible to queries"
     );
     metrics::describe_histogram!(HTTP_SECONDS, "How long HTTP requests take");
+    metrics::describe_gauge!(QUERIES_RUNNING, "Queries that run");
+    metrics::describe_counter!(QUERIES, "Queries by how they ended");
+    metrics::describe_gauge!(TAILS, "Live tails that are open");
+    metrics::describe_counter!(TAIL_DROPPED, "Rows that live tails came too late for");
+    metrics::describe_gauge!(EXPORTS, "Exports that are being sent");
 }

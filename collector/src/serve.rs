@@ -83,6 +83,7 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> anyhow::Result<Exit
             config.limits.query_timeout,
         ),
         metrics,
+        stopping: stop.clone(),
     });
     let addresses = ports.addresses()?;
     let servers = Servers::start(ports, &app);

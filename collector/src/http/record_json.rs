@@ -10,6 +10,7 @@ use model::{Attributes, LogRecord, Resource, Scope, Seq, Span, Value};
 use query::text::text_of;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
+use store::RecordId;
 
 /// One log record of a search's answer.
 #[derive(Debug, Serialize)]
@@ -142,8 +143,22 @@ impl SpanJson {
 }
 
 /// A row's permanent identity: its time and its place in the ingest log.
-fn row_id(timestamp: i64, seq: Seq) -> String {
+pub(super) fn row_id(timestamp: i64, seq: Seq) -> String {
     format!("{timestamp:016x}-{:016x}", seq.as_i64())
+}
+
+/// Reads what [`row_id`] printed; `None` for any other text.
+pub(super) fn read_row_id(id: &str) -> Option<RecordId> {
+    let (timestamp, seq) = id.split_once('-')?;
+    let number = |hex: &str| {
+        let is_whole = hex.len() == 16 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let bits = is_whole.then(|| u64::from_str_radix(hex, 16))?.ok()?;
+        Some(bits.cast_signed())
+    };
+    Some(RecordId {
+        timestamp: number(timestamp)?,
+        seq: Seq::from_i64(number(seq)?),
+    })
 }
 
 fn resource_json(resource: &Arc<Resource>) -> Json {
@@ -190,6 +205,29 @@ fn value_json(value: &Value) -> Json {
         Value::Map(entries) => object(entries),
         Value::String(_) | Value::Int(_) | Value::Bytes(_) => {
             Json::String(text_of(value).unwrap_or_default().into_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_its_record() {
+        for (timestamp, seq) in [(1_700_000_000_000_000_000, 77), (0, 0), (-1, i64::MAX)] {
+            let id = row_id(timestamp, Seq::from_i64(seq));
+            let read = read_row_id(&id).unwrap();
+            assert_eq!((read.timestamp, read.seq.as_i64()), (timestamp, seq));
+        }
+        for bad in [
+            "",
+            "1-2",
+            "x",
+            "000000000000000g-0000000000000000",
+            "+00000000000000f-0000000000000000",
+        ] {
+            assert_eq!(read_row_id(bad), None, "{bad:?}");
         }
     }
 }

@@ -5,6 +5,7 @@
 mod crash;
 mod grafana;
 mod grpc;
+mod logs_api;
 mod loki;
 mod malformed;
 mod otlp;

@@ -16,6 +16,7 @@ pub mod glob;
 pub mod logql;
 pub mod lookup;
 pub mod nested;
+pub mod patterns;
 pub mod phrase;
 pub mod plans;
 pub mod schema;
@@ -25,6 +26,7 @@ pub mod sql;
 pub mod term_pattern;
 pub mod text;
 pub mod units;
+pub mod value_counts;
 pub mod words;
 
 pub use error::{Span, SyntaxError};

@@ -79,6 +79,8 @@ pub struct QueryConfig {
     pub timeout: Duration,
     /// Memory of one query, bytes.
     pub memory_bytes: usize,
+    /// Followers of arriving rows ([`crate::Store::follow`]) at the same time.
+    pub max_followers: usize,
     /// Memory for cached footers, page indexes and index dictionaries, bytes.
     pub cache_bytes: usize,
 }
@@ -135,6 +137,7 @@ impl Default for QueryConfig {
         Self {
             timeout: Duration::from_secs(60),
             memory_bytes: 512 << 20,
+            max_followers: 64,
             cache_bytes: 64 << 20,
         }
     }

@@ -16,6 +16,7 @@ pub mod config;
 pub mod database;
 pub mod disk;
 pub mod error;
+pub mod follow;
 pub mod head;
 pub mod index;
 pub mod ingest;
@@ -39,12 +40,15 @@ pub use config::{
     StorageConfig, StoreConfig,
 };
 pub use database::{Database, DatabaseKind, Migration};
-pub use engine::{ShutdownReport, Store, TenantSeries};
+pub use engine::{LogPages, ShutdownReport, Store, TenantSeries};
 pub use error::{IngestError, Position, QueryError, StoreError};
+pub use follow::{Followed, Follower};
 pub use ingest::{IngestOutcome, IngestRequest, Readiness, RejectedCount};
 pub use search::{
-    FoundRecord, HistogramBucket, HistogramPage, HistogramStep, LogHistogram, LogPage, LogSearch,
-    Order, SearchStats, SqlLimits, TracePage,
+    Change, ContextPage, FacetPage, FieldKind, FieldName, FieldPage, FieldType, FoundRecord,
+    HistogramBucket, HistogramPage, HistogramStep, LogContext, LogExport, LogFacets, LogFields,
+    LogHistogram, LogPage, LogPattern, LogPatterns, LogSearch, LogValues, Order, PatternPage,
+    RecordId, SearchStats, SqlLimits, TopValues, TracePage, ValuePage,
 };
 pub use storage::{DiskUse, StorageReport, StreamUse};
 pub use verify::{Finding, VerifyReport, verify};

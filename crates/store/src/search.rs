@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{LogRecord, Seq, Span, TimeRange};
+pub use query::patterns::Change;
+pub use query::value_counts::TopValues;
 
 /// Which end of a time range comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,6 +82,9 @@ pub struct LogHistogram {
     pub step: HistogramStep,
     /// Fields to count by; empty counts everything together.
     pub by: Vec<String>,
+    /// At most this many groups are told apart, those with the most records; the records of all
+    /// others are in [`HistogramBucket::other`].
+    pub groups: usize,
 }
 
 /// The width of a histogram's buckets.
@@ -113,6 +118,243 @@ pub struct HistogramBucket {
     pub start: i64,
     /// Records by the values of `by` joined with `,`; the empty key without `by`.
     pub counts: BTreeMap<String, u64>,
+    /// Records of groups that are not told apart.
+    pub other: u64,
+}
+
+/// A question for the most frequent values of fields.
+#[derive(Debug, Clone)]
+pub struct LogFacets {
+    /// Records with `start <= timestamp < end`, Unix ns.
+    pub range: TimeRange,
+    /// The query in search syntax.
+    pub query: String,
+    /// The fields, by the names that the search syntax uses.
+    pub fields: Vec<String>,
+    /// At most this many values of each.
+    pub limit: usize,
+}
+
+/// The most frequent values of fields.
+#[derive(Debug, Clone, Default)]
+pub struct FacetPage {
+    /// One for each field, in the order asked for.
+    pub facets: Vec<(String, TopValues)>,
+    /// As [`LogPage::partial`].
+    pub partial: bool,
+    /// As [`LogPage::warnings`].
+    pub warnings: Vec<String>,
+    /// What the query cost.
+    pub stats: SearchStats,
+}
+
+/// A question for the names of fields.
+#[derive(Debug, Clone)]
+pub struct LogFields {
+    /// Of records with `start <= timestamp < end`, Unix ns.
+    pub range: TimeRange,
+    /// The query in search syntax.
+    pub query: String,
+    /// Only names that begin with this.
+    pub prefix: String,
+    /// At most this many names.
+    pub limit: usize,
+}
+
+/// Where a field's values lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FieldKind {
+    /// Every record has it, perhaps empty.
+    Column,
+    /// An attribute of the record.
+    Attribute,
+    /// An attribute of the resource.
+    Resource,
+}
+
+/// The types that a field's values have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FieldType {
+    /// Strings.
+    Text,
+    /// Whole numbers.
+    Integer,
+    /// Doubles.
+    Double,
+    /// Booleans.
+    Boolean,
+    /// Bytes, arrays, maps, or values whose type only the records themselves say.
+    Mixed,
+}
+
+/// A field that records have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldName {
+    /// The name; of an attribute its key.
+    pub name: String,
+    /// Where its values lie.
+    pub kind: FieldKind,
+    /// Their types, each once.
+    pub types: Vec<FieldType>,
+}
+
+/// The names of fields.
+#[derive(Debug, Clone, Default)]
+pub struct FieldPage {
+    /// In the order of their names.
+    pub fields: Vec<FieldName>,
+    /// Whether there are more than the limit.
+    pub truncated: bool,
+    /// As [`LogPage::partial`].
+    pub partial: bool,
+    /// As [`LogPage::warnings`].
+    pub warnings: Vec<String>,
+    /// What the query cost.
+    pub stats: SearchStats,
+}
+
+/// A question for the values of a field.
+#[derive(Debug, Clone)]
+pub struct LogValues {
+    /// Of records with `start <= timestamp < end`, Unix ns.
+    pub range: TimeRange,
+    /// The query in search syntax.
+    pub query: String,
+    /// The field, by the name that the search syntax uses.
+    pub field: String,
+    /// Only values that begin with this.
+    pub prefix: String,
+    /// At most this many values.
+    pub limit: usize,
+}
+
+/// The values of a field.
+#[derive(Debug, Clone, Default)]
+pub struct ValuePage {
+    /// The values with the number of their records. With a query the most frequent come first;
+    /// without one they are in the order of their text, and nobody has counted them.
+    pub values: Vec<(String, Option<u64>)>,
+    /// Whether these are all values that begin with the prefix, and no others: false when there
+    /// are more than the limit, or when memory or the time for completion ran out.
+    pub exact: bool,
+    /// As [`LogPage::partial`].
+    pub partial: bool,
+    /// As [`LogPage::warnings`].
+    pub warnings: Vec<String>,
+    /// What the query cost.
+    pub stats: SearchStats,
+}
+
+/// A record's permanent identity: its time (Unix ns) and its place in the ingest log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordId {
+    /// The record's timestamp, Unix ns.
+    pub timestamp: i64,
+    /// Its place in the ingest log.
+    pub seq: Seq,
+}
+
+/// A question for the records around one record.
+#[derive(Debug, Clone)]
+pub struct LogContext {
+    /// The record in the middle.
+    pub id: RecordId,
+    /// At most this many records before it.
+    pub before: usize,
+    /// At most this many records after it.
+    pub after: usize,
+    /// [`ContextPage::before_cursor`] of an earlier answer: goes on from there.
+    pub before_cursor: Option<String>,
+    /// [`ContextPage::after_cursor`] of an earlier answer: goes on from there.
+    pub after_cursor: Option<String>,
+}
+
+/// The records around one record: of the same resource, by (timestamp, seq).
+#[derive(Debug, Clone)]
+pub struct ContextPage {
+    /// Those before, oldest first.
+    pub before: Vec<FoundRecord>,
+    /// The record in the middle.
+    pub record: FoundRecord,
+    /// Those after, oldest first.
+    pub after: Vec<FoundRecord>,
+    /// Continues before the oldest of `before`; `None` when nothing is left.
+    pub before_cursor: Option<String>,
+    /// Continues after the newest of `after`; `None` when nothing is there yet.
+    pub after_cursor: Option<String>,
+    /// As [`LogPage::partial`].
+    pub partial: bool,
+    /// As [`LogPage::warnings`].
+    pub warnings: Vec<String>,
+    /// What the query cost.
+    pub stats: SearchStats,
+}
+
+/// A question for every matching record.
+#[derive(Debug, Clone)]
+pub struct LogExport {
+    /// Records with `start <= timestamp < end`, Unix ns.
+    pub range: TimeRange,
+    /// The query in search syntax.
+    pub query: String,
+    /// Which records come first.
+    pub order: Order,
+    /// At most this many records; `None` is all of them.
+    pub limit: Option<u64>,
+}
+
+/// A question for the patterns of records' bodies.
+#[derive(Debug, Clone)]
+pub struct LogPatterns {
+    /// Records with `start <= timestamp < end`, Unix ns.
+    pub range: TimeRange,
+    /// The query in search syntax.
+    pub query: String,
+    /// At most this many patterns.
+    pub limit: usize,
+    /// The range that the patterns are compared with.
+    pub compare: Option<TimeRange>,
+}
+
+/// The patterns of records' bodies.
+#[derive(Debug, Clone, Default)]
+pub struct PatternPage {
+    /// The patterns with the most records first; those that only the compared range has last.
+    pub patterns: Vec<LogPattern>,
+    /// How many there are in all.
+    pub distinct: u64,
+    /// Records that match.
+    pub records: u64,
+    /// Records of the compared range that match.
+    pub baseline_records: Option<u64>,
+    /// Whether there are so many records that only some were looked at: then every count is
+    /// estimated from those.
+    pub sampled: bool,
+    /// As [`LogPage::partial`].
+    pub partial: bool,
+    /// As [`LogPage::warnings`].
+    pub warnings: Vec<String>,
+    /// What the query cost.
+    pub stats: SearchStats,
+}
+
+/// One pattern.
+#[derive(Debug, Clone)]
+pub struct LogPattern {
+    /// The text, with `<_>` for what varies.
+    pub pattern: String,
+    /// Records that have it.
+    pub count: u64,
+    /// The same by the names of their severities.
+    pub severity: BTreeMap<&'static str, u64>,
+    /// Times of the first and the last of them, Unix ns; `None` when the range has none.
+    pub times: Option<(i64, i64)>,
+    /// A few of them, newest first.
+    pub samples: Vec<FoundRecord>,
+    /// Records of the compared range that have it.
+    pub baseline: Option<u64>,
+    /// How the two differ.
+    pub change: Option<Change>,
 }
 
 /// All spans of one trace.

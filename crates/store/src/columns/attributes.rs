@@ -202,6 +202,18 @@ impl Overflow {
     }
 }
 
+/// The attributes in an overflow column's JSON.
+///
+/// # Errors
+///
+/// JSON of another form.
+pub(crate) fn overflow_attributes(
+    column: &str,
+    text: &str,
+) -> Result<Vec<(String, Value)>, ColumnsError> {
+    Ok(Overflow::parse(column, text)?.attributes)
+}
+
 /// The promoted columns of one family in a record batch.
 pub(super) struct FamilyReader<'a> {
     /// Sorted by key, so that rows come out sorted.

@@ -25,6 +25,7 @@ mod read;
 mod spans;
 
 pub use align::align;
+pub(crate) use attributes::overflow_attributes;
 pub use encode::{Row, decode, encode, promote};
 pub use layout::{ColumnType, Family, MAX_PROMOTED, Promotion, Promotions};
 pub use open_rows::{OpenChunk, OpenRows, RowsInMemory};

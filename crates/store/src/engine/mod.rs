@@ -13,6 +13,7 @@ mod compaction_tests;
 #[cfg(test)]
 mod crash_tests;
 mod decode;
+mod export;
 mod ingest;
 mod leases;
 mod log_cut;
@@ -35,6 +36,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::export::LogPages;
 pub use self::seal::ShutdownReport;
 pub use self::series::TenantSeries;
 

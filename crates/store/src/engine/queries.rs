@@ -19,12 +19,17 @@ use super::{Inner, Store, blocking, now};
 use crate::catalog::SplitEntry;
 use crate::columns::Row;
 use crate::error::{QueryError, StoreError};
+use crate::follow::Follower;
 use crate::head::chain::{Chain, Generation};
 use crate::head::classes::ClassedHead;
 use crate::head::tenant::TenantHeads;
 use crate::ingest::Readiness;
 use crate::scan::{self, QueryBounds, Snapshot, SplitHandle};
-use crate::search::{HistogramPage, LogHistogram, LogPage, LogSearch, SqlLimits, TracePage};
+use crate::search::{
+    ContextPage, FacetPage, FieldPage, HistogramPage, LogContext, LogFacets, LogFields,
+    LogHistogram, LogPage, LogPatterns, LogSearch, LogValues, PatternPage, SqlLimits, TracePage,
+    ValuePage,
+};
 use crate::split::{Split, SplitSource};
 
 impl Store {
@@ -54,6 +59,109 @@ impl Store {
     ) -> Result<HistogramPage, QueryError> {
         let snapshot = self.logs(tenant, histogram.range).await?;
         scan::log_histogram(Arc::new(snapshot), &histogram, &self.bounds(), now()).await
+    }
+
+    /// The most frequent values of fields.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueryError`].
+    pub async fn log_facets(
+        &self,
+        tenant: &TenantId,
+        facets: LogFacets,
+    ) -> Result<FacetPage, QueryError> {
+        let snapshot = self.logs(tenant, facets.range).await?;
+        scan::log_facets(&snapshot, &facets, &self.bounds(), now()).await
+    }
+
+    /// The patterns of log records' bodies.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueryError`].
+    pub async fn log_patterns(
+        &self,
+        tenant: &TenantId,
+        patterns: LogPatterns,
+    ) -> Result<PatternPage, QueryError> {
+        let mut range = patterns.range;
+        if let Some(compare) = patterns.compare {
+            range.start = range.start.min(compare.start);
+            range.end = range.end.max(compare.end);
+        }
+        let snapshot = self.logs(tenant, range).await?;
+        scan::log_patterns(&snapshot, &patterns, &self.bounds(), now()).await
+    }
+
+    /// The names of fields that log records have.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueryError`].
+    pub async fn log_fields(
+        &self,
+        tenant: &TenantId,
+        fields: LogFields,
+    ) -> Result<FieldPage, QueryError> {
+        let snapshot = self.logs(tenant, fields.range).await?;
+        scan::log_fields(&snapshot, &fields, &self.bounds(), now()).await
+    }
+
+    /// The values of a field.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueryError`].
+    pub async fn log_values(
+        &self,
+        tenant: &TenantId,
+        values: LogValues,
+    ) -> Result<ValuePage, QueryError> {
+        let snapshot = self.logs(tenant, values.range).await?;
+        scan::log_values(&snapshot, &values, &self.bounds(), now()).await
+    }
+
+    /// The log records of the same stream around one; `None` when there is no such record.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueryError`].
+    pub async fn log_context(
+        &self,
+        tenant: &TenantId,
+        context: LogContext,
+    ) -> Result<Option<ContextPage>, QueryError> {
+        let snapshot = self.logs(tenant, TimeRange::ALL).await?;
+        scan::log_context(&snapshot, &context, &self.bounds()).await
+    }
+
+    /// Follows the tenant's log records: those that become visible from now on, sealed or not,
+    /// are handed to the follower in the order in which they do. Queries that begin later see
+    /// everything that came before, so the two together miss nothing.
+    ///
+    /// Never slows ingest down: a follower that reads too slowly is told how many rows it missed.
+    ///
+    /// # Errors
+    ///
+    /// The store is not ready, or [`crate::QueryConfig::max_followers`] are there already.
+    pub fn follow(&self, tenant: &TenantId) -> Result<Follower, QueryError> {
+        self.inner.check_ready()?;
+        let inner = &self.inner;
+        let limit = inner.config.query.max_followers;
+        let follower = inner
+            .heads
+            .arrivals()
+            .follow(tenant, Signal::Logs, (limit, now()), inner.stop.clone())
+            .ok_or_else(|| {
+                QueryError::LimitExceeded(format!(
+                    "{limit} live tails are open, as many as may be; close one and try again"
+                ))
+            })?;
+        if let Some(heads) = inner.heads.existing(tenant) {
+            heads.logs.settle();
+        }
+        Ok(follower)
     }
 
     /// All spans of one trace.
@@ -132,7 +240,8 @@ impl Store {
         Ok(snapshot)
     }
 
-    fn bounds(&self) -> QueryBounds {
+    /// The bounds of every query.
+    pub fn bounds(&self) -> QueryBounds {
         QueryBounds {
             timeout: self.inner.config.query.timeout,
             memory_bytes: self.inner.config.query.memory_bytes,

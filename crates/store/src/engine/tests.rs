@@ -522,3 +522,114 @@ async fn old_splits_are_hidden_first_and_removed_after_the_grace() {
     assert!(!splits[0].exists() && !splits[1].exists());
     store.shutdown().await.unwrap();
 }
+
+/// The bodies of the next rows that a follower is handed.
+async fn arrived(follower: &mut crate::Follower, store: &Store) -> Vec<String> {
+    let Some(crate::Followed::Rows(snapshot)) = follower.next().await else {
+        panic!("expected rows");
+    };
+    let bounds = store.bounds();
+    let filter = crate::scan::LogFilter::compile("NOT b", TimeRange::ALL, &bounds, NOW).unwrap();
+    let records = filter.records(&snapshot).await.unwrap();
+    bodies(&LogPage {
+        records,
+        ..LogPage::default()
+    })
+}
+
+#[tokio::test]
+async fn a_follower_sees_records_once_and_across_sealing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    // Of a tenant that nobody has heard of yet.
+    let mut follower = store.follow(&tenant()).unwrap();
+    store.ingest(logs(&["a", "b", "c"])).await.unwrap();
+    assert_eq!(arrived(&mut follower, &store).await, ["a", "c"]);
+    store.flush().await.unwrap();
+    store.ingest(logs(&["d"])).await.unwrap();
+    store.ingest(logs(&["e"])).await.unwrap();
+    assert_eq!(arrived(&mut follower, &store).await, ["d", "e"]);
+
+    let other: TenantId = "other".parse().unwrap();
+    let elsewhere = IngestRequest {
+        tenant: other,
+        ..logs(&["x"])
+    };
+    store.ingest(elsewhere).await.unwrap();
+    let stopped = tokio::spawn(async move { follower.next().await.is_none() });
+    store.shutdown().await.unwrap();
+    assert!(stopped.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_follower_and_a_query_together_miss_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let sender = store.clone();
+    let sending = tokio::spawn(async move {
+        for number in 0..50 {
+            sender.ingest(logs(&[&number.to_string()])).await.unwrap();
+        }
+    });
+    while found(&store).await.len() < 5 {
+        tokio::task::yield_now().await;
+    }
+    let mut follower = store.follow(&tenant()).unwrap();
+    let mut seen: std::collections::BTreeSet<String> = found(&store).await.into_iter().collect();
+    while seen.len() < 50 {
+        seen.extend(arrived(&mut follower, &store).await);
+    }
+    sending.await.unwrap();
+    store.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn too_many_followers_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(directory.path());
+    config.query.max_followers = 1;
+    let store = Store::open(config).await.unwrap();
+    ready(&store).await;
+    let first = store.follow(&tenant()).unwrap();
+    let refused = store.follow(&tenant()).unwrap_err();
+    assert!(refused.to_string().contains("1 live tails"), "{refused}");
+    drop(first);
+    store.follow(&tenant()).unwrap();
+    store.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_export_keeps_the_files_of_its_moment() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    for bodies in [["a", "b"], ["c", "d"]] {
+        store.ingest(logs(&bodies)).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let export = crate::LogExport {
+        range: TimeRange::ALL,
+        query: String::new(),
+        order: Order::Oldest,
+        limit: None,
+    };
+    let mut pages = store.export_logs(&tenant(), export).await.unwrap();
+    // What arrives later is not part of it, and what expires is.
+    let days = |days: u64| Duration::from_secs(days * 86_400).as_nanos() as i64;
+    store.inner.delete_old(now() + days(100)).await.unwrap();
+    store.inner.delete_old(now() + days(200)).await.unwrap();
+    store.ingest(logs(&["e"])).await.unwrap();
+    assert_eq!(found(&store).await, ["e"]);
+    let mut exported = Vec::new();
+    while let Some(records) = pages.next().await.unwrap() {
+        exported.extend(bodies(&LogPage {
+            records,
+            ..LogPage::default()
+        }));
+    }
+    assert_eq!(exported, ["a", "b", "c", "d"]);
+    assert_eq!(store.inner.objects.keys().unwrap().len(), 2);
+    drop(pages);
+    store.inner.delete_old(now() + days(200)).await.unwrap();
+    assert_eq!(store.inner.objects.keys().unwrap().len(), 0);
+    store.shutdown().await.unwrap();
+}

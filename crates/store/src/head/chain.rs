@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::memory::{HeadBytes, Memory};
 use super::{HeadRows, HeadSettings, SplitSummary};
 use crate::error::StoreError;
+use crate::follow::Arrivals;
 
 /// The rows of the positions after `from`, up to the last one applied.
 pub struct Generation<H> {
@@ -162,6 +163,7 @@ pub struct Chain<H: HeadRows> {
     tenant: TenantId,
     signal: Signal,
     memory: Arc<Memory>,
+    arrivals: Arc<Arrivals>,
     /// Log records that are durable and wait to be applied, in the order of their positions.
     /// Held while they are applied, and while the newest generation is frozen.
     waiting: Mutex<VecDeque<Waiting<H>>>,
@@ -189,7 +191,7 @@ impl<H: HeadRows> Chain<H> {
         signal: Signal,
         settings: &HeadSettings,
         checkpoint: (u64, Option<&str>),
-        memory: Arc<Memory>,
+        (memory, arrivals): (Arc<Memory>, Arc<Arrivals>),
     ) -> Result<Self, StoreError> {
         let (from, accumulators) = checkpoint;
         let rows = H::restore(settings, accumulators)?;
@@ -202,6 +204,7 @@ impl<H: HeadRows> Chain<H> {
                 newest: Generation::new(rows, from, &memory),
             }),
             memory,
+            arrivals,
             sealing: tokio::sync::Mutex::new(()),
             has_full: AtomicBool::new(false),
         })
@@ -232,7 +235,14 @@ impl<H: HeadRows> Chain<H> {
         }
         let newest = Arc::clone(&self.generations().newest);
         while let Some(record) = waiting.pop_front() {
+            let is_followed = self.arrivals.is_followed(&self.tenant, self.signal);
+            let arrived = is_followed.then(|| H::arrived(&record.batch)).flatten();
             newest.apply(record.position, record.received_at, record.batch);
+            if let Some(arrived) = arrived {
+                let received_at = record.received_at;
+                self.arrivals
+                    .publish(&self.tenant, self.signal, received_at, arrived);
+            }
             // Nobody waits when the request was cancelled.
             record.applied.send(()).ok();
         }
@@ -245,6 +255,12 @@ impl<H: HeadRows> Chain<H> {
     /// The last position that is applied or covered by a split, and so not to be replayed.
     pub(crate) fn applied(&self) -> u64 {
         self.generations().newest.covers().1
+    }
+
+    /// Waits for what is being applied. Whoever began to follow before sees everything that is
+    /// applied after, and queries see the rest.
+    pub(crate) fn settle(&self) {
+        drop(self.waiting());
     }
 
     /// Every generation, oldest first. To be taken before a catalog snapshot: then no row is in

@@ -18,6 +18,7 @@ use model::{MetricMetadata, Seq, SeriesSample};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::follow::Arrived;
 use crate::retention::StreamRetention;
 
 /// What one generation does with its rows. All of it is called from several threads.
@@ -35,6 +36,12 @@ pub trait HeadRows: Send + Sync + Sized + 'static {
     /// Adds the items of one log record; queries see them when it returns. Calls come in the
     /// order of positions, one at a time.
     fn apply(&self, batch: Self::Batch);
+
+    /// A batch as followers of the head see it; `None` when its rows cannot be followed. Called
+    /// before [`HeadRows::apply`] takes the batch, and only while somebody follows.
+    fn arrived(_batch: &Self::Batch) -> Option<Arrived> {
+        None
+    }
 
     /// Memory held, bytes, accumulators included.
     fn size_bytes(&self) -> usize;

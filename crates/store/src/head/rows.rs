@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::Seq;
 
 use super::{HeadRows, HeadSettings, SplitSummary};
-use crate::columns::{OpenRows, Row, RowsInMemory};
+use crate::columns::{OpenChunk, OpenRows, Row, RowsInMemory};
 use crate::error::StoreError;
+use crate::follow::Arrived;
 use crate::split::{self, MAX_ROW_GROUP_BYTES, MAX_ROW_GROUP_ROWS, RowGroup};
 
 /// What a query sees of a generation: a moment of it that no later apply or seal changes.
@@ -125,6 +126,14 @@ impl<R: Row> HeadRows for RowHead<R> {
             }
             batch = rest;
         }
+    }
+
+    fn arrived(batch: &Self::Batch) -> Option<Arrived> {
+        let size: usize = batch.iter().map(|(_, row)| row.size_bytes()).sum();
+        Some(Arrived {
+            rows: Arc::new(OpenChunk::new(batch.clone())),
+            size_bytes: allocated(size),
+        })
     }
 
     fn size_bytes(&self) -> usize {

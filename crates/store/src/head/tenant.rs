@@ -12,6 +12,7 @@ use super::memory::Memory;
 use super::{HeadSettings, MetricRows};
 use crate::catalog::Checkpoint;
 use crate::error::StoreError;
+use crate::follow::Arrivals;
 use crate::metrics::MetricHead;
 use crate::retention::Retention;
 
@@ -120,6 +121,8 @@ pub(crate) struct Heads {
     row_group_rows: usize,
     retention: Retention,
     memory: Arc<Memory>,
+    /// Who follows them.
+    arrivals: Arc<Arrivals>,
     /// Where heads that are made begin.
     checkpoints: HashMap<(TenantId, Signal), Checkpoint>,
     tenants: RwLock<HashMap<TenantId, Arc<TenantHeads>>>,
@@ -137,6 +140,7 @@ impl Heads {
             row_group_rows,
             retention,
             memory,
+            arrivals: Arc::default(),
             checkpoints: checkpoints.into_iter().map(|c| (key(&c), c)).collect(),
             tenants: RwLock::new(HashMap::new()),
         }
@@ -170,6 +174,11 @@ impl Heads {
         tenants.get(tenant).cloned()
     }
 
+    /// Who follows the heads.
+    pub(crate) fn arrivals(&self) -> &Arc<Arrivals> {
+        &self.arrivals
+    }
+
     /// Every head.
     pub(crate) fn all(&self) -> Vec<HeadRef> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
@@ -192,11 +201,11 @@ impl Heads {
         let begin = checkpoint.map_or((0, None), |checkpoint| {
             (checkpoint.position, checkpoint.accumulators.as_deref())
         });
-        let memory = Arc::clone(&self.memory);
+        let shared = (Arc::clone(&self.memory), Arc::clone(&self.arrivals));
         let settings = HeadSettings {
             row_group_rows: self.row_group_rows,
             retention: Arc::new(self.retention.of(tenant, signal)),
         };
-        Chain::restore(tenant.clone(), signal, &settings, begin, memory)
+        Chain::restore(tenant.clone(), signal, &settings, begin, shared)
     }
 }

@@ -60,6 +60,20 @@ impl BlockSet {
         block < self.len && self.words[block / 64] & (1 << (block % 64)) != 0
     }
 
+    /// Whether the set holds a block of a mask whose lowest bit is block 0.
+    pub fn meets_mask(&self, mask: u32) -> bool {
+        self.words
+            .first()
+            .is_some_and(|first| first & u64::from(mask) != 0)
+    }
+
+    /// Removes the blocks that `other` holds.
+    pub fn subtract(&mut self, other: &Self) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word &= !other;
+        }
+    }
+
     /// Keeps the blocks that `other` holds too.
     pub fn intersect(&mut self, other: &Self) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {

@@ -1,6 +1,7 @@
 //! From what a filter asks to the blocks that may answer.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use query::lookup::Lookup;
 use query::nested;
@@ -75,6 +76,11 @@ impl<'a> BlockLookup<'a> {
             ids: IdBlocks::new(),
             steps: Steps::for_blocks(blocks),
         }
+    }
+
+    /// How many blocks the index covers.
+    pub(crate) fn covered(&self) -> usize {
+        self.blocks
     }
 
     /// The same with what bloom filters said of identifiers, which the index does not have.
@@ -265,6 +271,80 @@ impl<'a> BlockLookup<'a> {
         )?;
         self.add_markers(column, &mut found)?;
         Ok(found)
+    }
+
+    /// Visits the values of `column` that begin with `prefix` and lie in a block of `within`,
+    /// ascending, until `visit` breaks. Values that are not listed ([`BlockLookup::unlisted`])
+    /// are not among them.
+    ///
+    /// # Errors
+    ///
+    /// The index is damaged.
+    pub(crate) fn each_value(
+        &self,
+        column: &str,
+        prefix: &str,
+        within: &BlockSet,
+        visit: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        let name = pair(column, "").len();
+        self.each_pair(&pair(column, prefix), within, &mut |term| {
+            visit(&term[name..])
+        })
+    }
+
+    /// The blocks that may hold values of `column` that the index does not list.
+    ///
+    /// # Errors
+    ///
+    /// The index is damaged.
+    pub(crate) fn unlisted(&self, column: &str) -> Result<BlockSet, IndexError> {
+        let mut found = BlockSet::none(self.blocks);
+        self.add_term(IndexField::Pairs, &marker(column), &mut found)?;
+        Ok(found)
+    }
+
+    /// Visits the columns that begin with `prefix` and have unlisted values in a block of
+    /// `within`, ascending.
+    ///
+    /// # Errors
+    ///
+    /// The index is damaged.
+    pub(crate) fn each_unlisted_column(
+        &self,
+        prefix: &str,
+        within: &BlockSet,
+        visit: &mut dyn FnMut(&str),
+    ) -> Result<(), IndexError> {
+        let before = marker("").len();
+        self.each_pair(&marker(prefix), within, &mut |term| {
+            visit(&term[before..]);
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn each_pair(
+        &self,
+        prefix: &str,
+        within: &BlockSet,
+        visit: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        match self.terms {
+            Terms::Split(index) => index.each_term(IndexField::Pairs, prefix, within, visit),
+            Terms::Memory(terms) => {
+                let dictionary = terms.dictionary(IndexField::Pairs);
+                for index in dictionary.lower_bound(prefix)..dictionary.len() {
+                    let term = dictionary.term(index);
+                    if !term.starts_with(prefix) {
+                        break;
+                    }
+                    if within.meets_mask(dictionary.mask(index)) && visit(term).is_break() {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 
     fn add_term(
@@ -484,6 +564,46 @@ mod tests {
                 let found = BlockLookup::new(terms).blocks(&fits("body", glob)).unwrap();
                 assert_eq!(found.count(), expected, "{glob} in {terms:?}");
             }
+        }
+    }
+
+    #[test]
+    fn values_are_listed_by_the_blocks_they_lie_in() {
+        let memory = terms();
+        let bytes = packed(&[IndexPart::RowGroup(&memory)]);
+        let split = BlockIndex::open(bytes, 3).unwrap();
+        for terms in [Terms::Memory(&memory), Terms::Split(&split)] {
+            let lookup = BlockLookup::new(terms);
+            let listed = |column: &str, prefix: &str, blocks: &[usize], limit: usize| {
+                let mut within = BlockSet::none(3);
+                blocks.iter().for_each(|block| within.insert(*block));
+                let mut values = Vec::new();
+                let mut visit = |value: &str| {
+                    values.push(value.to_owned());
+                    match values.len() < limit {
+                        true => ControlFlow::Continue(()),
+                        false => ControlFlow::Break(()),
+                    }
+                };
+                lookup
+                    .each_value(column, prefix, &within, &mut visit)
+                    .unwrap();
+                values
+            };
+            assert_eq!(listed("attr.route", "", &[0, 1, 2], 9), ["/a b", "/c"]);
+            assert_eq!(listed("attr.route", "", &[0, 1, 2], 1), ["/a b"]);
+            assert_eq!(listed("attr.route", "", &[1, 2], 9), ["/c"]);
+            assert_eq!(listed("attr.route", "/c", &[0, 2], 9), ["/c"]);
+            assert!(listed("attr.id", "", &[0, 1, 2], 9).is_empty());
+            assert_eq!(lookup.unlisted("attr.id").unwrap(), BlockSet::all(3));
+            assert!(lookup.unlisted("attr.route").unwrap().is_empty());
+            let mut columns = Vec::new();
+            lookup
+                .each_unlisted_column("attr.", &BlockSet::all(3), &mut |column| {
+                    columns.push(column.to_owned());
+                })
+                .unwrap();
+            assert_eq!(columns, ["attr.id", "attr.list"]);
         }
     }
 

@@ -12,6 +12,7 @@ use tantivy::{
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::container::{Container, pack};
@@ -317,6 +318,43 @@ impl BlockIndex {
             let info = stream.value().clone();
             self.add_postings(IndexField::Words, &info, into)?;
             if into.count() == into.len() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Visits the terms that begin with `prefix` and occur in a block of `within`, ascending, until
+    /// `visit` breaks.
+    pub(super) fn each_term(
+        &self,
+        kind: IndexField,
+        prefix: &str,
+        within: &BlockSet,
+        visit: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        let is_everything = within.count() == within.len();
+        let terms = self.inverted(kind).terms();
+        let mut stream = terms
+            .range()
+            .ge(prefix)
+            .into_stream()
+            .map_err(IndexError::from_display)?;
+        while let Some((term, info)) = stream.next() {
+            let term = std::str::from_utf8(term).map_err(IndexError::from_display)?;
+            if !term.starts_with(prefix) {
+                break;
+            }
+            if !is_everything {
+                let info = info.clone();
+                let mut blocks = BlockSet::none(self.blocks);
+                self.add_postings(kind, &info, &mut blocks)?;
+                blocks.intersect(within);
+                if blocks.is_empty() {
+                    continue;
+                }
+            }
+            if visit(term).is_break() {
                 break;
             }
         }

@@ -191,7 +191,7 @@ impl Reading {
 }
 
 /// The selected rows of a piece as logical columns.
-fn read_logical(
+pub(super) fn read_logical(
     piece: Piece,
     schema: &SchemaRef,
     selection: &RowSelection,

@@ -1,6 +1,6 @@
 //! Counts of log records over time.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ pub async fn log_histogram(
     let warnings = stats.warnings();
     Ok(HistogramPage {
         step: Duration::from_nanos(buckets.step.unsigned_abs()),
-        buckets: buckets.fill(&counted, histogram.by.len())?,
+        buckets: buckets.fill(&counted, histogram)?,
         partial: !warnings.is_empty(),
         warnings,
         stats: stats.read(started.elapsed()),
@@ -136,7 +136,7 @@ impl Buckets {
     fn fill(
         &self,
         batches: &[RecordBatch],
-        groups: usize,
+        histogram: &LogHistogram,
     ) -> Result<Vec<HistogramBucket>, QueryError> {
         let start = |k: usize| {
             self.origin
@@ -145,7 +145,7 @@ impl Buckets {
         let mut buckets: Vec<HistogramBucket> = (0..self.count)
             .map(|k| HistogramBucket {
                 start: start(k),
-                counts: BTreeMap::new(),
+                ..HistogramBucket::default()
             })
             .collect();
         let other =
@@ -159,8 +159,8 @@ impl Buckets {
             };
             let (places, counts) = (numbers("bucket")?, numbers("count")?);
             for row in 0..batch.num_rows() {
-                let mut names = Vec::with_capacity(groups);
-                for group in 0..groups {
+                let mut names = Vec::with_capacity(histogram.by.len());
+                for group in 0..histogram.by.len() {
                     let column = batch.column_by_name(&format!("by_{group}"));
                     let texts = column
                         .and_then(|column| column.as_string_opt::<i32>())
@@ -178,6 +178,35 @@ impl Buckets {
                 *bucket.counts.entry(names.join(",")).or_default() += count;
             }
         }
+        keep_largest(&mut buckets, histogram.groups);
         Ok(buckets)
+    }
+}
+
+/// Keeps the groups with the most records over all buckets and adds the others up.
+fn keep_largest(buckets: &mut [HistogramBucket], groups: usize) {
+    let mut totals: HashMap<&str, u64> = HashMap::new();
+    for (name, count) in buckets.iter().flat_map(|bucket| &bucket.counts) {
+        *totals.entry(name).or_default() += count;
+    }
+    if totals.len() <= groups {
+        return;
+    }
+    let mut totals: Vec<(&str, u64)> = totals.into_iter().collect();
+    totals.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    totals.truncate(groups);
+    let kept: HashSet<String> = totals
+        .into_iter()
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    for bucket in buckets {
+        let HistogramBucket { counts, other, .. } = bucket;
+        counts.retain(|name, count| {
+            let is_kept = kept.contains(name);
+            if !is_kept {
+                *other += *count;
+            }
+            is_kept
+        });
     }
 }

@@ -22,7 +22,7 @@ use crate::search::Order;
 use crate::split::{ParquetFile, Split};
 
 /// Rows that are read together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Piece {
     /// First and last timestamp.
     pub(super) times: (i64, i64),
@@ -31,13 +31,38 @@ pub(super) struct Piece {
     pub(super) candidates: RowSelection,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Rows {
     Open(RecordBatch),
     Encoded(Arc<ParquetFile>, usize),
 }
 
 impl Piece {
+    /// All of some rows in memory, which have these times.
+    pub(super) fn of_open(rows: &dyn RowsInMemory, times: (i64, i64)) -> Result<Self, StoreError> {
+        let batch = rows
+            .columns()
+            .map_err(|err| internal("read open rows", err))?;
+        Ok(Self {
+            times,
+            candidates: vec![RowSelector::select(batch.num_rows())].into(),
+            rows: Rows::Open(batch),
+        })
+    }
+
+    /// Some blocks of a row group, which has these times.
+    pub(super) fn of_blocks(
+        (file, group): (Arc<ParquetFile>, usize),
+        times: (i64, i64),
+        blocks: &BlockSet,
+    ) -> Self {
+        Self {
+            times,
+            candidates: rows_of(blocks, file.rows(group)),
+            rows: Rows::Encoded(file, group),
+        }
+    }
+
     /// The physical columns.
     pub(super) fn schema(&self) -> SchemaRef {
         match &self.rows {
@@ -282,16 +307,10 @@ impl Pieces {
         while let Some(Queued { times, waiting, .. }) = self.queue.pop() {
             match waiting {
                 Waiting::Open(rows) => {
-                    let batch = rows
-                        .columns()
-                        .map_err(|err| internal("read open rows", err))?;
-                    let all = RowSelector::select(batch.num_rows());
-                    self.stats.add_scanned_rows(batch.num_rows() as u64);
-                    return Ok(Some(Piece {
-                        times,
-                        rows: Rows::Open(batch),
-                        candidates: vec![all].into(),
-                    }));
+                    let piece = Piece::of_open(rows.as_ref(), times)?;
+                    self.stats
+                        .add_scanned_rows(piece.candidates.row_count() as u64);
+                    return Ok(Some(piece));
                 }
                 Waiting::Group {
                     file,
@@ -305,16 +324,13 @@ impl Pieces {
                     if blocks.is_empty() {
                         continue;
                     }
-                    let candidates = rows_of(&blocks, file.rows(group));
-                    self.stats.add_scanned_rows(candidates.row_count() as u64);
+                    let piece = Piece::of_blocks((file, group), times, &blocks);
+                    self.stats
+                        .add_scanned_rows(piece.candidates.row_count() as u64);
                     if of_split {
                         self.stats.add_scanned_blocks(blocks.count() as u64);
                     }
-                    return Ok(Some(Piece {
-                        times,
-                        rows: Rows::Encoded(file, group),
-                        candidates,
-                    }));
+                    return Ok(Some(piece));
                 }
                 Waiting::Split(handle) => {
                     let expanded = self.expand(handle.as_ref()).await;
@@ -327,10 +343,7 @@ impl Pieces {
 
     /// What is done about damage, for work that outlives this borrow.
     pub(super) fn tolerance(&self) -> Tolerance {
-        Tolerance {
-            stats: Arc::clone(&self.stats),
-            on_damage: self.on_damage,
-        }
+        Tolerance::new(&self.stats, self.on_damage)
     }
 
     /// See [`Tolerance::apply`].
@@ -368,6 +381,13 @@ pub(super) struct Tolerance {
 }
 
 impl Tolerance {
+    pub(super) fn new(stats: &Arc<ScanStats>, on_damage: OnDamage) -> Self {
+        Self {
+            stats: Arc::clone(stats),
+            on_damage,
+        }
+    }
+
     /// Lets damage pass, noted, when the query may go on without.
     pub(super) fn apply<T>(&self, result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         match result {
@@ -383,7 +403,7 @@ impl Tolerance {
 }
 
 /// The blocks of a split that may hold matching rows.
-async fn blocks_of(split: &Split, filter: &Filter) -> Result<BlockSet, StoreError> {
+pub(super) async fn blocks_of(split: &Split, filter: &Filter) -> Result<BlockSet, StoreError> {
     if filter.condition.is_any() {
         return Ok(BlockSet::all(split.blocks()));
     }

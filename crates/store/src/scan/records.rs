@@ -45,7 +45,8 @@ pub async fn search_logs(
     let stats = Arc::new(ScanStats::default());
     // One more than asked for says whether there is a next page.
     let top = Top::new(search.limit.saturating_add(1), search.order, after);
-    let query = top_rows::<LogRecord>(snapshot, filter, top, search.order, &stats);
+    let damage = OnDamage::Warn;
+    let query = top_rows::<LogRecord>(snapshot, filter, top, search.order, &stats, damage);
     let mut rows = within(bounds.timeout, async { Ok(query.await?) }).await?;
 
     let has_more = rows.len() > search.limit;
@@ -87,7 +88,8 @@ pub async fn find_trace(
     let filter = make_filter(Table::Spans, &expr, &Keys::default(), times, bounds)?;
     let stats = Arc::new(ScanStats::default());
     let top = Top::new(usize::MAX, Order::Oldest, None);
-    let query = top_rows::<Span>(snapshot, filter, top, Order::Oldest, &stats);
+    let damage = OnDamage::Warn;
+    let query = top_rows::<Span>(snapshot, filter, top, Order::Oldest, &stats, damage);
     let spans = within(bounds.timeout, async { Ok(query.await?) }).await?;
     let warnings = stats.warnings();
     Ok(TracePage {
@@ -97,7 +99,7 @@ pub async fn find_trace(
     })
 }
 
-fn read_cursor(cursor: Option<&str>) -> Result<Option<Place>, QueryError> {
+pub(super) fn read_cursor(cursor: Option<&str>) -> Result<Option<Place>, QueryError> {
     let Some(text) = cursor else {
         return Ok(None);
     };
@@ -126,7 +128,7 @@ fn beyond(after: Option<Place>, order: Order) -> Times {
     }
 }
 
-fn make_filter(
+pub(super) fn make_filter(
     table: Table,
     expr: &Expr,
     keys: &Keys,
@@ -150,12 +152,13 @@ struct Kept {
 
 /// The rows that belong to `top`, in its order. Their columns are read when it is known which
 /// rows these are.
-async fn top_rows<R: Row>(
+pub(super) async fn top_rows<R: Row>(
     snapshot: &Snapshot,
     filter: Arc<Filter>,
     mut top: Top,
     order: Order,
     stats: &Arc<ScanStats>,
+    on_damage: OnDamage,
 ) -> Result<Vec<(Seq, R)>, StoreError> {
     let mut pieces = Pieces::new(
         snapshot,
@@ -163,7 +166,7 @@ async fn top_rows<R: Row>(
         order,
         Share::WHOLE,
         Arc::clone(stats),
-        OnDamage::Warn,
+        on_damage,
     )?;
     let mut kept: Vec<Kept> = Vec::new();
     while pieces.next_times().is_some_and(|times| top.wants(times)) {
@@ -210,11 +213,19 @@ async fn read_rows<R: Row>(kept: &Kept, mask: BooleanArray) -> Result<Vec<(Seq, 
     if !selection.selects_any() {
         return Ok(Vec::new());
     }
-    let columns: Vec<usize> = (0..kept.piece.schema().fields().len()).collect();
-    let mut batches = kept.piece.stream(&columns, &selection, BATCH_ROWS)?;
+    read_selected(&kept.piece, &selection).await
+}
+
+/// The selected rows of a piece, whole.
+pub(super) async fn read_selected<R: Row>(
+    piece: &Piece,
+    selection: &RowSelection,
+) -> Result<Vec<(Seq, R)>, StoreError> {
+    let columns: Vec<usize> = (0..piece.schema().fields().len()).collect();
+    let mut batches = piece.stream(&columns, selection, BATCH_ROWS)?;
     let mut rows = Vec::with_capacity(selection.row_count());
     while let Some(batch) = batches.try_next().await? {
-        let decoded = decode::<R>(&batch).map_err(|err| kept.piece.columns_error(err))?;
+        let decoded = decode::<R>(&batch).map_err(|err| piece.columns_error(err))?;
         rows.extend(decoded);
     }
     Ok(rows)

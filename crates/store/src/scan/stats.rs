@@ -29,6 +29,7 @@ impl ScanStats {
     }
 
     pub(crate) fn add_scanned_rows(&self, rows: u64) {
+        metrics::counter!("watchkeeper_scanned_rows_total").increment(rows);
         self.rows_scanned.fetch_add(rows, Ordering::Relaxed);
     }
 

@@ -18,9 +18,13 @@ use crate::columns::logical::logical_column;
 use crate::columns::{OpenRows, Promotions, arbitrary, encode, promote};
 use crate::error::{QueryError, StoreError};
 use crate::index::BLOCK_ROWS;
-use crate::search::{HistogramStep, LogHistogram, LogPage, LogSearch, Order, SqlLimits};
+use crate::search::{
+    HistogramBucket, HistogramStep, LogHistogram, LogPage, LogSearch, Order, SqlLimits,
+};
 use crate::split::tests::written;
 use crate::split::{RowGroup, Split, SplitSource};
+
+mod exploration;
 
 type Rows = Vec<(Seq, LogRecord)>;
 
@@ -250,16 +254,18 @@ proptest! {
                 query: query.clone(),
                 step: HistogramStep::Width(Duration::from_nanos(7)),
                 by: vec!["severity".to_owned(), "service".to_owned()],
+                groups: 3,
             };
             let page = log_histogram(Arc::new(snapshot), &histogram, &BOUNDS, 0).await.unwrap();
-            let total: u64 = page.buckets.iter().flat_map(|b| b.counts.values()).sum();
+            let of_bucket = |b: &HistogramBucket| b.counts.values().sum::<u64>() + b.other;
+            let total: u64 = page.buckets.iter().map(of_bucket).sum();
             prop_assert_eq!(total, expected.len() as u64);
             for bucket in &page.buckets {
                 let inside = |seq: &&Seq| {
                     let (_, record) = rows.iter().find(|(other, _)| other == *seq).unwrap();
                     (bucket.start..bucket.start + 7).contains(&record.timestamp)
                 };
-                let count: u64 = bucket.counts.values().sum();
+                let count = bucket.counts.values().sum::<u64>() + bucket.other;
                 prop_assert_eq!(count, expected.iter().filter(inside).count() as u64);
             }
             Ok(())

@@ -185,6 +185,16 @@ impl ParquetFile {
         })
     }
 
+    /// Whether any row of row group `group` has a value in the column `name`.
+    pub(crate) fn has_values(&self, group: usize, name: &str) -> bool {
+        let Some(leaf) = self.leaf(name) else {
+            return false;
+        };
+        let column = self.parquet().row_group(group).column(leaf);
+        let nulls = column.statistics().and_then(Statistics::null_count_opt);
+        nulls.is_none_or(|nulls| (nulls as i64) < column.num_values())
+    }
+
     /// The blocks of row group `group` that may have rows in `range`, counted from its first.
     pub fn blocks_in(&self, group: usize, range: TimeRange) -> BlockSet {
         let rows = self.rows(group);

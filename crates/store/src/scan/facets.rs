@@ -1,0 +1,72 @@
+//! The most frequent values of several fields, counted in one pass over the matching rows.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::TryStreamExt;
+use query::value_counts::ValueCounts;
+
+use super::field_values::FieldValues;
+use super::matches::{LogFilter, Matches};
+use super::session::{QueryBounds, within};
+use super::snapshot::Snapshot;
+use super::stats::{OnDamage, ScanStats};
+use crate::error::QueryError;
+use crate::search::{FacetPage, LogFacets, Order};
+
+/// Memory that the counts of one query's fields take together, at most this part of its bound.
+const MEMORY_PART: usize = 4;
+
+/// Counts the values of fields; relative times in the query count from `now`, Unix ns.
+///
+/// # Errors
+///
+/// A query or field that cannot be read, or a bound that is met. Damage is no error: the page says
+/// that it is partial; and memory is none: the counts say that they are truncated.
+pub async fn log_facets(
+    snapshot: &Snapshot,
+    facets: &LogFacets,
+    bounds: &QueryBounds,
+    now: i64,
+) -> Result<FacetPage, QueryError> {
+    let started = Instant::now();
+    let filter = LogFilter::compile(&facets.query, facets.range, bounds, now)?;
+    let values = FieldValues::new(facets.fields.iter().map(String::as_str), bounds)?;
+    let stats = Arc::new(ScanStats::default());
+    let each = bounds.memory_bytes / MEMORY_PART / facets.fields.len().max(1);
+    let mut counts = vec![ValueCounts::new(each); facets.fields.len()];
+    let counting = count(snapshot, &filter, &values, &stats, &mut counts);
+    within(bounds.timeout, counting).await?;
+    let warnings = stats.warnings();
+    let fields = facets.fields.iter().cloned();
+    Ok(FacetPage {
+        facets: fields
+            .zip(counts.into_iter().map(|counts| counts.top(facets.limit)))
+            .collect(),
+        partial: !warnings.is_empty(),
+        warnings,
+        stats: stats.read(started.elapsed()),
+    })
+}
+
+/// Adds the values of every matching row to the counts of their fields.
+async fn count(
+    snapshot: &Snapshot,
+    filter: &LogFilter,
+    values: &FieldValues,
+    stats: &Arc<ScanStats>,
+    counts: &mut [ValueCounts],
+) -> Result<(), QueryError> {
+    let mut matches = Matches::new(snapshot, filter, Order::Newest, stats, OnDamage::Warn)?;
+    while let Some((piece, selection)) = matches.next().await? {
+        let Some(mut batches) = matches.tolerate(values.read(piece, &selection))? else {
+            continue;
+        };
+        while let Some(Some(columns)) = matches.tolerate(batches.try_next().await)? {
+            for (counts, column) in counts.iter_mut().zip(&columns) {
+                counts.add_column(column);
+            }
+        }
+    }
+    Ok(())
+}
