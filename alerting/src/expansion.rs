@@ -55,7 +55,7 @@ impl Expander<'_> {
                 answers: &answers,
             };
             match template.execute(&data, &variables, &context) {
-                Err(TemplateError::NeedsQuery(query)) if answers.len() < MAX_QUERIES => {
+                Err(TemplateError::NeedsAnswer(query)) if answers.len() < MAX_QUERIES => {
                     let answer = self.query(&query).await;
                     answers.insert(query, answer);
                 }

@@ -1,52 +1,34 @@
-//! The functions of templates: Go's own and those that Prometheus adds.
+//! The functions that Prometheus adds to Go's templates.
 
-use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use model::{Labels, time};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use gotemplate::wrong_arguments as wrong;
+use gotemplate::{Functions, Run, Sample, TemplateError, Value, format, query_escape};
+use model::time;
 use regex::Regex;
 
-use super::execute::{Run, escape_html};
-use super::value::{Sample, Value};
-use super::{TemplateError, format};
+use super::Context;
 
 /// Every function's name.
-const NAMES: [&str; 49] = [
-    "and",
+const NAMES: [&str; 33] = [
     "args",
-    "eq",
     "externalURL",
     "first",
-    "ge",
     "graphLink",
-    "gt",
-    "html",
     "humanize",
     "humanize1024",
     "humanizeDuration",
     "humanizePercentage",
     "humanizeTimestamp",
-    "index",
     "join",
     "label",
-    "le",
-    "len",
-    "lt",
     "match",
-    "ne",
-    "not",
     "now",
-    "or",
     "parseDuration",
     "pathPrefix",
-    "print",
-    "printf",
-    "println",
     "query",
     "reReplaceAll",
     "safeHtml",
-    "slice",
     "sortByLabel",
     "stringSlice",
     "stripDomain",
@@ -66,58 +48,46 @@ const NAMES: [&str; 49] = [
 
 /// Whether there is a function `name`.
 pub(super) fn exists(name: &str) -> bool {
-    NAMES.binary_search(&name).is_ok() || name == "urlquery"
+    NAMES.binary_search(&name).is_ok()
 }
 
 type Outcome = Result<Value, TemplateError>;
 
-/// Calls `name` with `args`, the piped value last.
-pub(super) fn call(run: &mut Run<'_>, name: &str, args: Vec<Value>) -> Outcome {
-    let result = match name {
-        "query" => query(run, &args),
-        "tmpl" => match args.as_slice() {
-            [Value::Text(template), data] => run.capture(template, data).map(Value::Html),
-            _ => Err(wrong("a template's name and its data", &args)),
-        },
-        "now" => Ok(Value::Float(run.context.now as f64 / 1_000.0)),
-        "externalURL" => Ok(Value::from(run.context.external_url)),
-        "pathPrefix" => Ok(Value::Text(path_of(run.context.external_url))),
-        _ => pure(name, &args),
-    };
-    result.map_err(|error| match error {
-        TemplateError::Execution(message) => {
-            TemplateError::execution(format!("error calling {name}: {message}"))
-        }
-        other => other,
-    })
-}
-
-fn pure(name: &str, args: &[Value]) -> Outcome {
-    match name {
-        "first" | "label" | "value" | "strvalue" | "sortByLabel" => of_samples(name, args),
-        "humanize" | "humanize1024" | "humanizeDuration" | "humanizePercentage"
-        | "humanizeTimestamp" | "toTime" | "toDuration" | "parseDuration" => of_numbers(name, args),
-        "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "not" => of_comparison(name, args),
-        "len" | "index" | "slice" | "args" | "join" | "stringSlice" => of_collections(name, args),
-        _ => of_texts(name, args),
+impl Functions for Context<'_> {
+    fn call(&self, run: &mut Run<'_>, name: &str, args: &[Value]) -> Option<Outcome> {
+        Some(match name {
+            "query" => self.query(args),
+            "tmpl" => match args {
+                [Value::Text(template), data] => run.capture(template, data).map(Value::Html),
+                _ => Err(wrong("a template's name and its data", args)),
+            },
+            "now" => Ok(Value::Float(self.now as f64 / 1_000.0)),
+            "externalURL" => Ok(Value::from(self.external_url)),
+            "pathPrefix" => Ok(Value::Text(path_of(self.external_url))),
+            "first" | "label" | "value" | "strvalue" | "sortByLabel" => of_samples(name, args),
+            "humanize" | "humanize1024" | "humanizeDuration" | "humanizePercentage"
+            | "humanizeTimestamp" | "toTime" | "toDuration" | "parseDuration" => {
+                of_numbers(name, args)
+            }
+            "args" | "join" | "stringSlice" => of_collections(name, args),
+            _ if exists(name) => of_texts(name, args),
+            _ => return None,
+        })
     }
 }
 
-fn wrong(expected: &str, args: &[Value]) -> TemplateError {
-    let kinds: Vec<&str> = args.iter().map(Value::kind).collect();
-    TemplateError::execution(format!("expected {expected}, got ({})", kinds.join(", ")))
-}
-
-fn query(run: &Run<'_>, args: &[Value]) -> Outcome {
-    let [Value::Text(text)] = args else {
-        return Err(wrong("a PromQL text", args));
-    };
-    match run.context.answers.get(text) {
-        None => Err(TemplateError::NeedsQuery(text.clone())),
-        Some(Err(message)) => Err(TemplateError::execution(message.clone())),
-        Some(Ok(samples)) => Ok(Value::List(
-            samples.iter().cloned().map(Value::Sample).collect(),
-        )),
+impl Context<'_> {
+    fn query(&self, args: &[Value]) -> Outcome {
+        let [Value::Text(text)] = args else {
+            return Err(wrong("a PromQL text", args));
+        };
+        match self.answers.get(text) {
+            None => Err(TemplateError::NeedsAnswer(text.clone())),
+            Some(Err(message)) => Err(TemplateError::execution(message.clone())),
+            Some(Ok(samples)) => Ok(Value::List(
+                samples.iter().cloned().map(Value::Sample).collect(),
+            )),
+        }
     }
 }
 
@@ -285,61 +255,6 @@ fn humanize_duration(value: f64) -> String {
     }
 }
 
-fn of_comparison(name: &str, args: &[Value]) -> Outcome {
-    let truth = match (name, args) {
-        ("not", [value]) => !value.is_true(),
-        ("eq", [first, others @ ..]) if !others.is_empty() => {
-            let mut equal = false;
-            for other in others {
-                equal |= compare(first, other)? == Ordering::Equal;
-            }
-            equal
-        }
-        ("ne", [a, b]) => compare(a, b)? != Ordering::Equal,
-        ("lt", [a, b]) => compare(a, b)? == Ordering::Less,
-        ("le", [a, b]) => matches!(compare(a, b)?, Ordering::Less | Ordering::Equal),
-        // NaN compares as greater than itself so that it equals nothing; `gt` must still be false.
-        ("gt", [a, b]) => !is_nan(a) && !is_nan(b) && compare(a, b)? == Ordering::Greater,
-        ("ge", [a, b]) => {
-            !is_nan(a)
-                && !is_nan(b)
-                && matches!(compare(a, b)?, Ordering::Greater | Ordering::Equal)
-        }
-        _ => return Err(wrong("values to compare", args)),
-    };
-    Ok(Value::Bool(truth))
-}
-
-fn is_nan(value: &Value) -> bool {
-    matches!(value, Value::Float(number) if number.is_nan())
-}
-
-/// The order of two values of one kind; integers and floats count as one kind, unlike in Go,
-/// where `gt $value 5` is an error that helps nobody.
-fn compare(a: &Value, b: &Value) -> Result<Ordering, TemplateError> {
-    let numeric = |value: &Value| match value {
-        Value::Int(number) | Value::Duration(number) => Some(*number as f64),
-        Value::Float(number) => Some(*number),
-        _ => None,
-    };
-    match (a, b) {
-        (Value::Int(a), Value::Int(b)) => return Ok(a.cmp(b)),
-        (Value::Text(a) | Value::Html(a), Value::Text(b) | Value::Html(b)) => return Ok(a.cmp(b)),
-        (Value::Bool(a), Value::Bool(b)) => return Ok(a.cmp(b)),
-        (Value::Time(a), Value::Time(b)) => return Ok(a.cmp(b)),
-        (Value::Nil, Value::Nil) => return Ok(Ordering::Equal),
-        _ => {}
-    }
-    match (numeric(a), numeric(b)) {
-        (Some(a), Some(b)) => Ok(a.partial_cmp(&b).unwrap_or(Ordering::Greater)),
-        _ => Err(TemplateError::execution(format!(
-            "incompatible types for comparison: {} and {}",
-            a.kind(),
-            b.kind()
-        ))),
-    }
-}
-
 fn of_collections(name: &str, args: &[Value]) -> Outcome {
     match (name, args) {
         ("args", _) => Ok(Value::Map(
@@ -353,78 +268,11 @@ fn of_collections(name: &str, args: &[Value]) -> Outcome {
             let items: Vec<String> = items.iter().map(Value::print).collect();
             Ok(Value::Text(items.join(separator)))
         }
-        ("len", [value]) => {
-            let length = match value {
-                Value::Text(text) | Value::Html(text) => text.len(),
-                Value::List(items) => items.len(),
-                Value::Map(map) => map.len(),
-                Value::Labels(labels) => labels.len(),
-                _ => return Err(wrong("a collection or text", args)),
-            };
-            Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
-        }
-        ("index", [collection, keys @ ..]) => keys
-            .iter()
-            .try_fold(collection.clone(), |value, key| index(&value, key)),
-        ("slice", [value, bounds @ ..]) => slice(value, bounds),
         _ => Err(wrong("a collection", args)),
     }
 }
 
-fn index(collection: &Value, key: &Value) -> Outcome {
-    match (collection, key) {
-        (Value::List(items), Value::Int(at)) => usize::try_from(*at)
-            .ok()
-            .and_then(|at| items.get(at).cloned())
-            .ok_or_else(|| TemplateError::execution(format!("index out of range: {at}"))),
-        (Value::Map(map), Value::Text(key)) => Ok(map.get(key).cloned().unwrap_or(Value::Nil)),
-        (Value::Labels(labels), Value::Text(key)) => Ok(Value::from(labels.get(key).unwrap_or(""))),
-        (collection, key) => Err(TemplateError::execution(format!(
-            "can't index a {} with a {}",
-            collection.kind(),
-            key.kind()
-        ))),
-    }
-}
-
-fn slice(value: &Value, bounds: &[Value]) -> Outcome {
-    let length = match value {
-        Value::Text(text) => text.len(),
-        Value::List(items) => items.len(),
-        other => {
-            return Err(TemplateError::execution(format!(
-                "can't slice a {}",
-                other.kind()
-            )));
-        }
-    };
-    let mut limits = [0, length];
-    for (limit, bound) in limits.iter_mut().zip(bounds) {
-        *limit = match bound {
-            Value::Int(bound) => usize::try_from(*bound).unwrap_or(usize::MAX),
-            other => return Err(wrong("integers as bounds", std::slice::from_ref(other))),
-        };
-    }
-    let out_of_range = || TemplateError::execution("slice bounds out of range");
-    let range = limits[0]..limits[1];
-    match value {
-        Value::Text(text) => text.get(range).map(Value::from),
-        Value::List(items) => items.get(range).map(|items| Value::List(items.to_vec())),
-        _ => None,
-    }
-    .ok_or_else(out_of_range)
-}
-
 fn of_texts(name: &str, args: &[Value]) -> Outcome {
-    match (name, args) {
-        ("print", _) => return Ok(Value::Text(print(args, false))),
-        ("println", _) => return Ok(Value::Text(print(args, true) + "\n")),
-        ("printf", [Value::Text(format), args @ ..]) => {
-            return format::printf(format, args).map(Value::Text);
-        }
-        ("html", _) => return Ok(Value::Text(escape_html(&print(args, false)).into_owned())),
-        _ => {}
-    }
     let texts: Option<Vec<&str>> = args
         .iter()
         .map(|value| match value {
@@ -449,25 +297,12 @@ fn of_texts(name: &str, args: &[Value]) -> Outcome {
             .map_or(*text, |(host, _)| host)
             .to_owned(),
         ("stripDomain", [text]) => strip_domain(text),
-        ("urlQueryEscape" | "urlquery", [text]) => query_escape(text),
+        ("urlQueryEscape", [text]) => query_escape(text),
         ("graphLink", [text]) => format!("/graph?g0.expr={}&g0.tab=0", query_escape(text)),
         ("tableLink", [text]) => format!("/graph?g0.expr={}&g0.tab=1", query_escape(text)),
         _ => return Err(wrong("text", args)),
     };
     Ok(Value::Text(text))
-}
-
-/// Go's `Sprint`: a space between operands when neither is a text; `Sprintln`: always.
-fn print(args: &[Value], always: bool) -> String {
-    let mut out = String::new();
-    let is_text = |value: &Value| matches!(value, Value::Text(_) | Value::Html(_));
-    for (index, value) in args.iter().enumerate() {
-        if index > 0 && (always || (!is_text(value) && !is_text(&args[index - 1]))) {
-            out.push(' ');
-        }
-        out.push_str(&value.print());
-    }
-    out
 }
 
 fn regex(pattern: &str) -> Result<Regex, TemplateError> {
@@ -517,32 +352,11 @@ fn strip_domain(text: &str) -> String {
     }
 }
 
-/// What `url.QueryEscape` leaves alone.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b' ');
-
-fn query_escape(text: &str) -> String {
-    utf8_percent_encode(text, QUERY)
-        .to_string()
-        .replace(' ', "+")
-}
-
 fn path_of(url: &str) -> String {
     url::Url::parse(url).map_or_else(
         |_| String::new(),
         |url| url.path().trim_end_matches('/').to_owned(),
     )
-}
-
-/// A label set as template data.
-impl From<&Labels> for Value {
-    fn from(labels: &Labels) -> Self {
-        Self::Labels(labels.clone())
-    }
 }
 
 #[cfg(test)]
@@ -552,6 +366,6 @@ mod tests {
     #[test]
     fn names_are_sorted_for_the_search() {
         assert!(NAMES.is_sorted());
-        assert!(exists("humanize") && exists("urlquery") && !exists("humanise"));
+        assert!(exists("humanize") && !exists("humanise"));
     }
 }

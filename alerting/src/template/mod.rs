@@ -1,30 +1,20 @@
-//! Go's text templates, as far as rules and messages use them.
+//! Go's text templates with Prometheus' functions, as rules and messages use them.
 //!
-//! `{{ $value | humanizePercentage }} of {{ $labels.job }}`: text with actions. A template is
-//! parsed once, when its file is loaded, which finds unknown functions and variables; executing
-//! it is bounded in steps and output, reads no clock and does no I/O. The one function that
-//! needs the outside, `query`, is answered from [`Context::answers`]: a missing answer ends the
-//! execution with [`TemplateError::NeedsQuery`], and the caller fetches it and starts again.
+//! `{{ $value | humanizePercentage }} of {{ $labels.job }}`. The language is that of
+//! [`gotemplate`]. The one function that needs the outside, `query`, is answered from
+//! [`Context::answers`]: a missing answer ends the execution with [`TemplateError::NeedsAnswer`],
+//! and the caller fetches it and starts again.
 
-mod execute;
-mod format;
 mod functions;
-mod lex;
-mod parse;
-mod value;
 
 use std::collections::BTreeMap;
 
-pub(crate) use execute::escape_html;
-pub use value::{Sample, Value};
+pub(crate) use gotemplate::escape_html;
+pub use gotemplate::{Sample, TemplateError, Value};
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Template {
-    text: String,
-    body: Vec<parse::Node>,
-    definitions: BTreeMap<String, Vec<parse::Node>>,
-}
+pub struct Template(gotemplate::Template);
 
 /// What a template sees besides its data.
 #[derive(Debug, Clone)]
@@ -41,31 +31,6 @@ pub struct Context<'a> {
     pub answers: &'a BTreeMap<String, Result<Vec<Sample>, String>>,
 }
 
-/// Why a template has no output.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    /// The text is no template.
-    #[error("template: line {line}: {message}")]
-    Syntax {
-        /// The line of the template, from 1.
-        line: usize,
-        /// What is wrong.
-        message: String,
-    },
-    /// It failed while it ran.
-    #[error("template: {0}")]
-    Execution(String),
-    /// It needs the result of this PromQL text, which [`Context::answers`] does not hold.
-    #[error("template: the result of query {0:?} is not at hand")]
-    NeedsQuery(String),
-}
-
-impl TemplateError {
-    fn execution(message: impl Into<String>) -> Self {
-        Self::Execution(message.into())
-    }
-}
-
 impl Template {
     /// Parses `text`, in which the variables named `variables` (without `$`) exist from the start.
     ///
@@ -73,31 +38,29 @@ impl Template {
     ///
     /// Anything but correct syntax, and functions or variables that do not exist.
     pub fn parse(text: &str, variables: &[&str]) -> Result<Self, TemplateError> {
-        let (body, definitions) = parse::parse(text, variables)?;
-        Ok(Self {
-            text: text.to_owned(),
-            body,
-            definitions,
-        })
+        gotemplate::Template::parse(text, variables, functions::exists).map(Self)
     }
 
     /// The text it was parsed from.
     pub fn text(&self) -> &str {
-        &self.text
+        self.0.text()
     }
 
     /// The output for `data` (what `.` and `$` are) and `variables` (names without `$`).
     ///
     /// # Errors
     ///
-    /// A function that fails, a field that a value cannot have, or more than 100,000 steps or
-    /// 256 KiB of output.
+    /// A function that fails, a field that a value cannot have, or a bound that is met.
     pub fn execute(
         &self,
         data: &Value,
         variables: &[(&str, Value)],
         context: &Context<'_>,
     ) -> Result<String, TemplateError> {
-        execute::execute(&self.body, &self.definitions, data, variables, context)
+        let options = gotemplate::Options {
+            html: context.html,
+            missing_key_is_error: context.missing_key_is_error,
+        };
+        self.0.execute(data, variables, options, context)
     }
 }

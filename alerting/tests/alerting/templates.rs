@@ -130,7 +130,7 @@ fn execution_is_bounded() {
 fn a_query_without_an_answer_asks_for_it() {
     assert_eq!(
         expand("{{ query \"up\" | first | value }}"),
-        Err(TemplateError::NeedsQuery("up".to_owned()))
+        Err(TemplateError::NeedsAnswer("up".to_owned()))
     );
 }
 
@@ -170,7 +170,7 @@ fn failure(case: &serde_json::Value) -> Option<String> {
         let outcome = Template::parse(text, &[])
             .and_then(|template| template.execute(&from_json(&case["input"]), &[], &context));
         match outcome {
-            Err(TemplateError::NeedsQuery(query)) => {
+            Err(TemplateError::NeedsAnswer(query)) => {
                 answers.insert(query, Ok(samples.clone()));
             }
             other => break other,

@@ -3,9 +3,12 @@
 //! Errors are plain text. With `categorize-labels` in the request's header every value has three
 //! elements, without it two; `query` writes both.
 
+mod about;
+mod evaluation;
 mod lookup;
 mod params;
 mod query;
+mod volume;
 
 use ::query::logql::LogQlError;
 use axum::Router;
@@ -26,9 +29,31 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
+        .route("/format_query", get(query::format).post(query::format))
         .route("/labels", get(lookup::labels).post(lookup::labels))
+        .route("/label", get(lookup::labels).post(lookup::labels))
         .route("/label/{name}/values", get(lookup::label_values))
         .route("/series", get(lookup::series).post(lookup::series))
+        .route("/index/stats", get(volume::stats).post(volume::stats))
+        .route("/index/volume", get(volume::volume).post(volume::volume))
+        .route(
+            "/index/volume_range",
+            get(volume::volume_range).post(volume::volume_range),
+        )
+        .route(
+            "/detected_labels",
+            get(lookup::detected_labels).post(lookup::detected_labels),
+        )
+        .route(
+            "/detected_fields",
+            get(lookup::detected_fields).post(lookup::detected_fields),
+        )
+        .route(
+            "/detected_field/{name}/values",
+            get(lookup::detected_values).post(lookup::detected_values),
+        )
+        .route("/drilldown-limits", get(about::drilldown_limits))
+        .route("/status/buildinfo", get(about::build_info))
 }
 
 /// Why a request has no answer, as text.
@@ -90,9 +115,8 @@ impl From<QueryError> for LokiError {
 impl From<LogQlError> for LokiError {
     fn from(err: LogQlError) -> Self {
         match err {
-            LogQlError::Syntax(_) | LogQlError::Invalid(_) => Self::bad_request(err.to_string()),
-            LogQlError::LimitExceeded(message) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+            LogQlError::Syntax { .. } | LogQlError::Invalid(_) | LogQlError::LimitExceeded(_) => {
+                Self::bad_request(err.to_string())
             }
             LogQlError::Execution(err) => execution(&err),
         }
@@ -103,9 +127,7 @@ impl From<LogQlError> for LokiError {
 fn execution(err: &DataFusionError) -> LokiError {
     let root = err.find_root();
     match root {
-        DataFusionError::ResourcesExhausted(message) => {
-            LokiError::new(StatusCode::UNPROCESSABLE_ENTITY, message)
-        }
+        DataFusionError::ResourcesExhausted(message) => LokiError::bad_request(message),
         DataFusionError::External(_) | DataFusionError::Internal(_) => {
             tracing::error!(error = %err, "a LogQL query failed");
             LokiError::new(

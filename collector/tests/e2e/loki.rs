@@ -1,5 +1,7 @@
 //! What Grafana's Loki data source sends, as it sends it.
 
+mod contract;
+
 use reqwest::Method;
 
 use crate::otlp::{self, logs, now, record};

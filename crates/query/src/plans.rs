@@ -8,13 +8,14 @@ use std::str::FromStr;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::functions::expr_fn::{coalesce, octet_length};
+use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, ident, lit,
 };
 use model::TimeRange;
 
-use crate::schema::{self, Keys, SEQ, TIMESTAMP};
+use crate::schema::{self, BODY, Keys, SEQ, TIMESTAMP};
 
 /// Which end of a time range comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub enum LogPlan {
     Search(SearchPlan),
     /// See [`log_histogram`].
     Histogram(HistogramPlan),
+    /// See [`log_volume`].
+    Volume(HistogramPlan),
     /// See [`log_distinct`].
     Distinct(DistinctPlan),
 }
@@ -84,7 +87,7 @@ impl LogPlan {
                 keys.extend(Keys::of(&plan.filter));
                 plan.columns.iter().for_each(|name| keys.add_column(name));
             }
-            Self::Histogram(plan) => {
+            Self::Histogram(plan) | Self::Volume(plan) => {
                 keys.extend(Keys::of(&plan.filter));
                 plan.by
                     .iter()
@@ -107,6 +110,7 @@ impl LogPlan {
         match self {
             Self::Search(plan) => log_search(input, plan),
             Self::Histogram(plan) => log_histogram(input, plan),
+            Self::Volume(plan) => log_volume(input, plan),
             Self::Distinct(plan) => log_distinct(input, plan),
         }
     }
@@ -204,6 +208,30 @@ pub struct HistogramPlan {
 ///
 /// A column that `input` lacks.
 pub fn log_histogram(input: LogicalPlan, histogram: HistogramPlan) -> Result<LogicalPlan> {
+    grouped(input, histogram, vec![rows()])
+}
+
+/// The plan of a histogram that knows sizes too: the columns of [`log_histogram`] and `bytes`
+/// (Int64), the bytes of the rows' bodies.
+///
+/// # Errors
+///
+/// A column that `input` lacks.
+pub fn log_volume(input: LogicalPlan, histogram: HistogramPlan) -> Result<LogicalPlan> {
+    let bytes = cast(octet_length(ident(BODY)), DataType::Int64);
+    let bytes = sum(coalesce(vec![bytes, lit(0_i64)])).alias("bytes");
+    grouped(input, histogram, vec![rows(), bytes])
+}
+
+fn rows() -> Expr {
+    count(lit(1_i64)).alias("count")
+}
+
+fn grouped(
+    input: LogicalPlan,
+    histogram: HistogramPlan,
+    measures: Vec<Expr>,
+) -> Result<LogicalPlan> {
     let filtered = LogicalPlanBuilder::new(input)
         .filter(and_range(histogram.filter, histogram.range))?
         .build()?;
@@ -215,7 +243,7 @@ pub fn log_histogram(input: LogicalPlan, histogram: HistogramPlan) -> Result<Log
         groups.push(text.alias(format!("by_{index}")));
     }
     LogicalPlanBuilder::new(filtered)
-        .aggregate(groups, [count(lit(1_i64)).alias("count")])?
+        .aggregate(groups, measures)?
         .build()
 }
 

@@ -51,6 +51,11 @@ pub fn size_bytes(text: &str) -> Option<f64> {
     Some(number(amount.trim_end())? * scale)
 }
 
+/// A size in bytes, with a unit or without.
+pub fn size_or_number(text: &str) -> Option<f64> {
+    size_bytes(text).or_else(|| number(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ const HOUR: i64 = 3_600 * NANOS_PER_SECOND;
 const DEFAULT_LIMIT: usize = 100;
 /// The most lines of an answer. A request for more is an error: Grafana must not take a part for
 /// the whole.
-const MAX_LIMIT: usize = 10_000;
+pub(super) const MAX_LIMIT: usize = 10_000;
 
 /// The instant in the parameter `name`, Unix ns; `None` when absent.
 ///
@@ -88,10 +88,15 @@ pub(super) fn step(params: &Params, range: TimeRange) -> Result<i64, BadParams> 
 
 /// `limit`, bounded.
 pub(super) fn limit(params: &Params) -> Result<usize, BadParams> {
-    let limit = params.count("limit")?.unwrap_or(DEFAULT_LIMIT);
+    bounded(params, "limit", DEFAULT_LIMIT)
+}
+
+/// How many of something an answer may have, bounded.
+pub(super) fn bounded(params: &Params, name: &str, default: usize) -> Result<usize, BadParams> {
+    let limit = params.count(name)?.unwrap_or(default);
     if limit == 0 || limit > MAX_LIMIT {
         let message = format!("must be between 1 and {MAX_LIMIT}, got {limit}");
-        return Err(invalid("limit", message));
+        return Err(invalid(name, message));
     }
     Ok(limit)
 }

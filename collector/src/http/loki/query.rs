@@ -1,42 +1,41 @@
-//! `query_range` and `query`.
+//! `query_range`, `query` and `format_query`.
 
 use std::time::Instant;
 
-use ::query::logql::{self, Limits, LogQlError, Outcome, QueryResponse, RangeRequest};
+use ::query::logql::{self, Limits, QueryResponse, RangeRequest};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use model::TimeRange;
-use store::scan::SnapshotLogs;
-use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
+use serde::Serialize;
 
+use super::evaluation::evaluate;
 use super::{LokiError, json, params};
-use crate::app::{App, tenant};
+use crate::app::App;
 use crate::clock;
 use crate::http::params::Params;
 
 const ENCODING_FLAGS: &str = "x-loki-response-encoding-flags";
 
-/// What is asked of the table.
-enum Question {
-    Range(RangeRequest),
-    Instant(i64),
-}
-
 /// `query_range`: lines, or a matrix.
 pub(super) async fn range(State(app): State<App>, request: Request) -> Result<Response, LokiError> {
     let (headers, params) = Params::read(request).await?;
     params::refuse_unsupported(&params)?;
+    let started = Instant::now();
     let range = params::query_range(&params, clock::now())?;
-    let question = Question::Range(RangeRequest {
+    let request = RangeRequest {
         start: range.start,
         end: range.end,
         step: params::step(&params, range)?,
         limit: params::limit(&params)?,
         direction: params::direction(&params)?,
-    });
-    answer(&app, &headers, &params, question).await
+    };
+    let text = params.required("query")?.to_owned();
+    let outcome = evaluate(&app, &headers, TimeRange::ALL, async move |table| {
+        logql::query_range(&table, &text, request, Limits::default()).await
+    })
+    .await?;
+    answer(&headers, &outcome, started)
 }
 
 /// `query`: a vector or a scalar.
@@ -45,26 +44,23 @@ pub(super) async fn instant(
     request: Request,
 ) -> Result<Response, LokiError> {
     let (headers, params) = Params::read(request).await?;
+    let started = Instant::now();
     let time = params::instant(&params, "time")?.unwrap_or_else(clock::now);
     params::limit(&params)?;
     params::direction(&params)?;
-    answer(&app, &headers, &params, Question::Instant(time)).await
+    let text = params.required("query")?.to_owned();
+    let outcome = evaluate(&app, &headers, TimeRange::ALL, async move |table| {
+        logql::query_instant(&table, &text, time, Limits::default()).await
+    })
+    .await?;
+    answer(&headers, &outcome, started)
 }
 
-async fn answer(
-    app: &App,
+pub(super) fn answer(
     headers: &HeaderMap,
-    params: &Params,
-    question: Question,
+    outcome: &logql::Outcome,
+    started: Instant,
 ) -> Result<Response, LokiError> {
-    let started = Instant::now();
-    let tenant = tenant(headers)?;
-    let text = params.required("query")?.to_owned();
-    let run = async {
-        let table = app.logs(&tenant, TimeRange::ALL).await?;
-        Ok::<_, LokiError>(evaluate_apart(table, text, question).await?)
-    };
-    let outcome = app.queries.run(None, run).await??;
     json(&QueryResponse {
         answer: &outcome.answer,
         categorize_labels: categorize_labels(headers),
@@ -73,48 +69,29 @@ async fn answer(
     })
 }
 
-/// Evaluates on a thread that may block: stages over many lines would hold up the async ones.
-async fn evaluate_apart(
-    table: SnapshotLogs,
-    text: String,
-    question: Question,
-) -> Result<Outcome, LogQlError> {
-    let handle = Handle::current();
-    // Whoever stops waiting, at the timeout or because the client went, stops the work too.
-    let stop = CancellationToken::new();
-    let _stop_when_dropped = stop.clone().drop_guard();
-    let computation = tokio::task::spawn_blocking(move || {
-        handle.block_on(async {
-            let limits = Limits::default();
-            let evaluation = async {
-                match question {
-                    Question::Range(request) => {
-                        logql::query_range(&table, &text, request, limits).await
-                    }
-                    Question::Instant(time) => {
-                        logql::query_instant(&table, &text, time, limits).await
-                    }
-                }
-            };
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => Err(LogQlError::Invalid("the query was stopped".to_owned())),
-                outcome = evaluation => outcome,
-            }
-        })
-    });
-    match computation.await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(LogQlError::Invalid("the query was stopped".to_owned())),
-    }
-}
-
-fn categorize_labels(headers: &HeaderMap) -> bool {
+/// Whether the client wants labels by their origin.
+pub(super) fn categorize_labels(headers: &HeaderMap) -> bool {
     headers.get_all(ENCODING_FLAGS).iter().any(|value| {
         value.to_str().is_ok_and(|flags| {
             flags
                 .split(',')
                 .any(|flag| flag.trim() == "categorize-labels")
         })
+    })
+}
+
+/// The body of `format_query`.
+#[derive(Serialize)]
+struct Formatted {
+    status: &'static str,
+    data: String,
+}
+
+/// `format_query`: the query as we write it.
+pub(super) async fn format(request: Request) -> Result<Response, LokiError> {
+    let (_, params) = Params::read(request).await?;
+    json(&Formatted {
+        status: "success",
+        data: logql::format_query(params.required("query")?)?,
     })
 }

@@ -29,7 +29,8 @@ pub enum Answer {
     Lines(Vec<Line>),
     /// Label sets with values over time, sorted by labels.
     Matrix(Vec<MatrixSeries>),
-    /// Label sets with one value each; sorted by labels, or by value after `topk` and `bottomk`.
+    /// Label sets with one value each; sorted by labels, or by value after
+    /// `topk`, `bottomk`, `sort` and their kin.
     Vector(Vec<VectorSample>),
     /// A number.
     Scalar {
@@ -45,14 +46,30 @@ pub enum Answer {
 pub struct Line {
     /// When, Unix ns.
     pub timestamp: i64,
+    /// The record's place in the ingest log, in the form of its column; it tells apart what else
+    /// is equal.
+    pub seq: i64,
     /// The text.
     pub line: String,
     /// The indexed labels: lines that share them are one stream.
     pub stream: Labels,
-    /// What the record carries beside its line.
-    pub structured_metadata: Labels,
-    /// What `json` or `logfmt` found in the line.
-    pub parsed: Labels,
+    /// What the record carries beside its line, sorted.
+    pub structured_metadata: Vec<(String, String)>,
+    /// What the stages found in the line or made, sorted; values may be empty.
+    pub parsed: Vec<(String, String)>,
+}
+
+impl Line {
+    /// About how many bytes it takes in memory.
+    pub(super) fn size(&self) -> usize {
+        let pairs = self.structured_metadata.iter().chain(&self.parsed);
+        let pairs: usize = pairs
+            .map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>())
+            .sum();
+        let stream = self.stream.iter();
+        let stream: usize = stream.map(|(name, value)| name.len() + value.len()).sum();
+        size_of::<Self>() + self.line.len() + pairs + stream
+    }
 }
 
 /// One label set's values over time.
@@ -146,6 +163,48 @@ impl Serialize for Data<'_> {
     }
 }
 
+/// One message of a live tail.
+///
+/// ```text
+/// {"streams":[{"stream":{…},"values":[["<ns>","line"]]}],"dropped_entries":null}
+/// ```
+///
+/// With `categorize-labels` it begins with `encodingFlags`, and values are as in
+/// [`QueryResponse`].
+#[derive(Debug)]
+pub struct TailFrame<'a> {
+    /// Lines, in the order of their time.
+    pub lines: &'a [Line],
+    /// Whether the client asked for labels by origin.
+    pub categorize_labels: bool,
+    /// How many records the client came too late for, and since when (Unix ns).
+    pub dropped: Option<(u64, i64)>,
+}
+
+impl Serialize for TailFrame<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut frame = serializer.serialize_map(None)?;
+        if self.categorize_labels {
+            frame.serialize_entry("encodingFlags", &["categorize-labels"])?;
+        }
+        frame.serialize_entry("streams", &streams(self.lines, self.categorize_labels))?;
+        let dropped = self.dropped.map(|(records, since)| {
+            [DroppedForm {
+                labels: BTreeMap::from([("dropped_records", records.to_string())]),
+                timestamp: since.to_string(),
+            }]
+        });
+        frame.serialize_entry("dropped_entries", &dropped)?;
+        frame.end()
+    }
+}
+
+#[derive(Serialize)]
+struct DroppedForm {
+    labels: BTreeMap<&'static str, String>,
+    timestamp: String,
+}
+
 #[derive(Serialize)]
 struct StreamForm<'a> {
     stream: BTreeMap<&'a str, &'a str>,
@@ -158,8 +217,8 @@ fn streams(lines: &[Line], categorize: bool) -> Vec<StreamForm<'_>> {
     for line in lines {
         let mut labels: BTreeMap<&str, &str> = line.stream.iter().collect();
         if !categorize {
-            labels.extend(line.structured_metadata.iter());
-            labels.extend(line.parsed.iter());
+            let others = line.structured_metadata.iter().chain(&line.parsed);
+            labels.extend(others.map(|(name, value)| (name.as_str(), value.as_str())));
         }
         streams
             .entry(labels)
@@ -184,8 +243,8 @@ impl Serialize for LineForm<'_> {
         value.serialize_element(&self.line.line)?;
         if self.categorize {
             value.serialize_element(&CategoriesForm {
-                structured_metadata: LabelsForm(&self.line.structured_metadata),
-                parsed: LabelsForm(&self.line.parsed),
+                structured_metadata: PairsForm(&self.line.structured_metadata),
+                parsed: PairsForm(&self.line.parsed),
             })?;
         }
         value.end()
@@ -196,11 +255,11 @@ impl Serialize for LineForm<'_> {
 struct CategoriesForm<'a> {
     #[serde(
         rename = "structuredMetadata",
-        skip_serializing_if = "LabelsForm::is_empty"
+        skip_serializing_if = "PairsForm::is_empty"
     )]
-    structured_metadata: LabelsForm<'a>,
-    #[serde(skip_serializing_if = "LabelsForm::is_empty")]
-    parsed: LabelsForm<'a>,
+    structured_metadata: PairsForm<'a>,
+    #[serde(skip_serializing_if = "PairsForm::is_empty")]
+    parsed: PairsForm<'a>,
 }
 
 #[derive(Serialize)]
@@ -231,15 +290,24 @@ struct VectorForm<'a> {
 /// Labels as an object.
 struct LabelsForm<'a>(&'a Labels);
 
-impl LabelsForm<'_> {
+impl Serialize for LabelsForm<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter())
+    }
+}
+
+/// Pairs as an object.
+struct PairsForm<'a>(&'a [(String, String)]);
+
+impl PairsForm<'_> {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-impl Serialize for LabelsForm<'_> {
+impl Serialize for PairsForm<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter())
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 

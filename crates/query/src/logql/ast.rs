@@ -27,7 +27,7 @@ pub enum ExprKind {
     Aggregate {
         /// Which one.
         op: AggregateOp,
-        /// The `k` of `topk` and `bottomk`.
+        /// The `k` of `topk`, `bottomk` and `approx_topk`.
         parameter: Option<u64>,
         /// `by (…)` or `without (…)`; absent: everything becomes one.
         grouping: Option<Grouping>,
@@ -40,12 +40,25 @@ pub enum ExprKind {
         op: BinaryOp,
         /// `bool`: a comparison gives 0 or 1 instead of filtering.
         bool_modifier: bool,
-        /// `on (…)` or `ignoring (…)`.
+        /// `on (…)` or `ignoring (…)`, perhaps with `group_left` or `group_right`.
         matching: Option<VectorMatching>,
         /// The left side.
         left: Box<Expr>,
         /// The right side.
         right: Box<Expr>,
+    },
+    /// `label_replace(v, "to", "$1", "from", "(.*)")`: a label made of another one.
+    LabelReplace {
+        /// Whose labels.
+        inner: Box<Expr>,
+        /// The label that is set.
+        destination: String,
+        /// What it becomes, with `$1` for the first group.
+        replacement: String,
+        /// The label that is read.
+        source: String,
+        /// What the whole of it must match.
+        pattern: String,
     },
     /// `vector(n)`: a value without labels.
     Vector(f64),
@@ -92,14 +105,34 @@ pub enum StageKind {
         /// The comparison.
         op: LineOp,
         /// The alternatives, at least one. A negated filter wants none of them.
-        alternatives: Vec<String>,
+        alternatives: Vec<LineMatch>,
     },
     /// `| status >= 500 and method="GET"`: keeps lines by their labels.
     Label(LabelFilter),
-    /// `| json`: the fields of a line in JSON become labels.
-    Json,
+    /// `| json` or `| json first="a.b[0]"`: fields of a line in JSON become labels; all of them
+    /// when none is chosen.
+    Json(Vec<Extraction>),
     /// `| logfmt`: the `key=value` pairs of a line become labels.
-    Logfmt,
+    Logfmt {
+        /// `--strict`: a line that is no logfmt is an error.
+        strict: bool,
+        /// `--keep-empty`: keys without value become labels too.
+        keep_empty: bool,
+        /// The chosen keys; all when there are none.
+        fields: Vec<Extraction>,
+    },
+    /// `| regexp "(?P<name>…)"`: named groups become labels.
+    Regexp(String),
+    /// `| pattern "<ip> - <_>"`: named captures become labels.
+    Pattern(String),
+    /// `| unpack`: a line that an agent packed becomes labels and its `_entry`.
+    Unpack,
+    /// `| decolorize`: terminal colours are taken out of the line.
+    Decolorize,
+    /// `| line_format "{{.a}}"`: a template's output becomes the line.
+    LineFormat(String),
+    /// `| label_format a=b, c="{{.d}}"`: labels are renamed or made by templates.
+    LabelFormat(Vec<LabelFormat>),
     /// `| drop a, b="x"`: removes labels.
     Drop(Vec<LabelChoice>),
     /// `| keep a, b="x"`: removes all other labels.
@@ -113,6 +146,21 @@ pub enum StageKind {
     },
 }
 
+impl StageKind {
+    /// Whether the stage reads labels out of the line.
+    pub fn parses(&self) -> bool {
+        matches!(
+            self,
+            Self::Json(_) | Self::Logfmt { .. } | Self::Regexp(_) | Self::Pattern(_) | Self::Unpack
+        )
+    }
+
+    /// Whether the line may be another one after the stage.
+    pub fn changes_line(&self) -> bool {
+        matches!(self, Self::Unpack | Self::Decolorize | Self::LineFormat(_))
+    }
+}
+
 /// The comparisons of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineOp {
@@ -124,6 +172,68 @@ pub enum LineOp {
     Matches,
     /// `!~`
     MatchesNot,
+    /// `|>`
+    Pattern,
+    /// `!>`
+    PatternNot,
+}
+
+impl LineOp {
+    /// The operator as written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Contains => "|=",
+            Self::ContainsNot => "!=",
+            Self::Matches => "|~",
+            Self::MatchesNot => "!~",
+            Self::Pattern => "|>",
+            Self::PatternNot => "!>",
+        }
+    }
+
+    /// Whether lines that match are dropped.
+    pub fn is_negated(self) -> bool {
+        matches!(
+            self,
+            Self::ContainsNot | Self::MatchesNot | Self::PatternNot
+        )
+    }
+}
+
+/// What a line filter looks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LineMatch {
+    /// A text, regular expression or pattern, as the operator says.
+    Text(String),
+    /// `ip("10.0.0.0/8")`: an address of these.
+    Ip(String),
+}
+
+/// A field that becomes a label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extraction {
+    /// The label.
+    pub label: String,
+    /// Where its value lies: a path in JSON, a key in logfmt.
+    pub path: String,
+}
+
+/// A label that `label_format` sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelFormat {
+    /// The label.
+    pub label: String,
+    /// What it becomes.
+    pub source: LabelSource,
+}
+
+/// What `label_format` makes a label of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabelSource {
+    /// Another label, which goes.
+    Rename(String),
+    /// The output of a template.
+    Template(String),
 }
 
 /// How `unwrap` reads a label.
@@ -161,6 +271,15 @@ pub enum LabelFilter {
         bound: Quantity,
         /// Where it stands.
         span: Span,
+    },
+    /// The label's text is an address of these.
+    Ip {
+        /// The label.
+        name: String,
+        /// Whether it must be none of them.
+        negated: bool,
+        /// An address, a network or a range of addresses.
+        addresses: String,
     },
     /// Both.
     And(Box<LabelFilter>, Box<LabelFilter>),
@@ -269,6 +388,8 @@ named! {
         Count = "count_over_time",
         /// Lines, or the sum of unwrapped values, for each second.
         Rate = "rate",
+        /// The growth of an unwrapped counter for each second.
+        RateCounter = "rate_counter",
         /// Bytes of the lines.
         Bytes = "bytes_over_time",
         /// Bytes of the lines for each second.
@@ -285,6 +406,10 @@ named! {
         First = "first_over_time",
         /// The newest.
         Last = "last_over_time",
+        /// Their standard deviation.
+        Stddev = "stddev_over_time",
+        /// Their variance.
+        Stdvar = "stdvar_over_time",
         /// A quantile of them.
         Quantile = "quantile_over_time",
         /// 1 when there is no line.
@@ -293,7 +418,12 @@ named! {
 }
 
 impl RangeOp {
-    /// Whether the function works on unwrapped values.
+    /// Whether the function can work on unwrapped values.
+    pub fn may_unwrap(self) -> bool {
+        self.needs_unwrap() || matches!(self, Self::Rate | Self::Absent)
+    }
+
+    /// Whether the function works on unwrapped values alone.
     pub fn needs_unwrap(self) -> bool {
         !matches!(
             self,
@@ -315,17 +445,27 @@ named! {
         Max = "max",
         /// How many there are.
         Count = "count",
+        /// Their standard deviation.
+        Stddev = "stddev",
+        /// Their variance.
+        Stdvar = "stdvar",
+        /// All of them, the smallest first.
+        Sort = "sort",
+        /// All of them, the largest first.
+        SortDesc = "sort_desc",
         /// The `k` largest, with their labels.
         Topk = "topk",
         /// The `k` smallest, with their labels.
         Bottomk = "bottomk",
+        /// As `topk`; Loki estimates it, here it is exact.
+        ApproxTopk = "approx_topk",
     }
 }
 
 impl AggregateOp {
     /// Whether it takes a `k`.
     pub fn takes_parameter(self) -> bool {
-        matches!(self, Self::Topk | Self::Bottomk)
+        matches!(self, Self::Topk | Self::Bottomk | Self::ApproxTopk)
     }
 }
 
@@ -406,13 +546,24 @@ pub struct Grouping {
     pub labels: Vec<String>,
 }
 
-/// `on (…)` or `ignoring (…)`.
+/// `on (…)` or `ignoring (…)`, perhaps with `group_left (…)` or `group_right (…)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VectorMatching {
     /// Whether only these labels count, or all others.
     pub on: bool,
     /// The labels.
     pub labels: Vec<String>,
+    /// Which side may have several label sets for one of the other.
+    pub many: Option<Many>,
+}
+
+/// The side of which several label sets may meet one of the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Many {
+    /// Whether it is the left side.
+    pub left: bool,
+    /// The labels that the other side gives to the result.
+    pub include: Vec<String>,
 }
 
 impl fmt::Display for Expr {
@@ -447,12 +598,25 @@ impl fmt::Display for Expr {
                 if *bool_modifier {
                     f.write_str(" bool")?;
                 }
-                if let Some(VectorMatching { on, labels }) = matching {
-                    let word = if *on { "on" } else { "ignoring" };
-                    write!(f, " {word} ({})", labels.join(", "))?;
+                if let Some(matching) = matching {
+                    write!(f, " {matching}")?;
                 }
                 f.write_str(" ")?;
                 write_side(f, right)
+            }
+            ExprKind::LabelReplace {
+                inner,
+                destination,
+                replacement,
+                source,
+                pattern,
+            } => {
+                write!(f, "label_replace({inner}")?;
+                for text in [destination, replacement, source, pattern] {
+                    f.write_str(", ")?;
+                    write_string(f, text)?;
+                }
+                f.write_str(")")
             }
             ExprKind::Vector(number) => write!(f, "vector({number})"),
             ExprKind::Number(number) => write!(f, "{number}"),
@@ -464,6 +628,20 @@ fn write_side(f: &mut fmt::Formatter<'_>, side: &Expr) -> fmt::Result {
     match side.kind {
         ExprKind::Binary { .. } => write!(f, "({side})"),
         _ => write!(f, "{side}"),
+    }
+}
+
+impl fmt::Display for VectorMatching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.on { "on" } else { "ignoring" };
+        write!(f, "{word} ({})", self.labels.join(", "))?;
+        match &self.many {
+            Some(Many { left, include }) => {
+                let side = if *left { "group_left" } else { "group_right" };
+                write!(f, " {side} ({})", include.join(", "))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -518,21 +696,48 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             StageKind::Line { op, alternatives } => {
-                f.write_str(match op {
-                    LineOp::Contains => "|=",
-                    LineOp::ContainsNot => "!=",
-                    LineOp::Matches => "|~",
-                    LineOp::MatchesNot => "!~",
-                })?;
+                f.write_str(op.as_str())?;
                 for (index, alternative) in alternatives.iter().enumerate() {
                     f.write_str(if index == 0 { " " } else { " or " })?;
-                    write_string(f, alternative)?;
+                    match alternative {
+                        LineMatch::Text(text) => write_string(f, text)?,
+                        LineMatch::Ip(addresses) => write_ip(f, addresses)?,
+                    }
                 }
                 Ok(())
             }
             StageKind::Label(filter) => write!(f, "| {filter}"),
-            StageKind::Json => f.write_str("| json"),
-            StageKind::Logfmt => f.write_str("| logfmt"),
+            StageKind::Json(fields) => {
+                f.write_str("| json")?;
+                write_extractions(f, fields)
+            }
+            StageKind::Logfmt {
+                strict,
+                keep_empty,
+                fields,
+            } => {
+                f.write_str("| logfmt")?;
+                f.write_str(if *strict { " --strict" } else { "" })?;
+                f.write_str(if *keep_empty { " --keep-empty" } else { "" })?;
+                write_extractions(f, fields)
+            }
+            StageKind::Regexp(pattern) => write_stage_text(f, "regexp", pattern),
+            StageKind::Pattern(pattern) => write_stage_text(f, "pattern", pattern),
+            StageKind::Unpack => f.write_str("| unpack"),
+            StageKind::Decolorize => f.write_str("| decolorize"),
+            StageKind::LineFormat(template) => write_stage_text(f, "line_format", template),
+            StageKind::LabelFormat(formats) => {
+                f.write_str("| label_format")?;
+                for (index, format) in formats.iter().enumerate() {
+                    let comma = if index == 0 { " " } else { ", " };
+                    write!(f, "{comma}{}=", format.label)?;
+                    match &format.source {
+                        LabelSource::Rename(label) => f.write_str(label)?,
+                        LabelSource::Template(template) => write_string(f, template)?,
+                    }
+                }
+                Ok(())
+            }
             StageKind::Drop(choices) => write_choices(f, "drop", choices),
             StageKind::Keep(choices) => write_choices(f, "keep", choices),
             StageKind::Unwrap { label, conversion } => match conversion {
@@ -542,6 +747,26 @@ impl fmt::Display for Stage {
             },
         }
     }
+}
+
+fn write_stage_text(f: &mut fmt::Formatter<'_>, stage: &str, text: &str) -> fmt::Result {
+    write!(f, "| {stage} ")?;
+    write_string(f, text)
+}
+
+fn write_ip(f: &mut fmt::Formatter<'_>, addresses: &str) -> fmt::Result {
+    f.write_str("ip(")?;
+    write_string(f, addresses)?;
+    f.write_str(")")
+}
+
+fn write_extractions(f: &mut fmt::Formatter<'_>, fields: &[Extraction]) -> fmt::Result {
+    for (index, field) in fields.iter().enumerate() {
+        let comma = if index == 0 { " " } else { ", " };
+        write!(f, "{comma}{}=", field.label)?;
+        write_string(f, &field.path)?;
+    }
+    Ok(())
 }
 
 fn write_choices(f: &mut fmt::Formatter<'_>, word: &str, choices: &[LabelChoice]) -> fmt::Result {
@@ -570,6 +795,14 @@ impl fmt::Display for LabelFilter {
                     Quantity::Duration(nanos) => f.write_str(&format_duration(*nanos)),
                     Quantity::Bytes(bytes) => write!(f, "{bytes}B"),
                 }
+            }
+            Self::Ip {
+                name,
+                negated,
+                addresses,
+            } => {
+                write!(f, "{name}{}", if *negated { "!=" } else { "=" })?;
+                write_ip(f, addresses)
             }
             Self::And(left, right) => write!(f, "({left} and {right})"),
             Self::Or(left, right) => write!(f, "({left} or {right})"),

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::array::{AsArray, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use datafusion::common::exec_datafusion_err;
 use datafusion::error::DataFusionError;
@@ -14,7 +14,7 @@ use crate::error::SyntaxError;
 use crate::logql::answer::{Answer, Line, MatrixSeries, Stats, VectorSample};
 use crate::logql::ast::{AggregateOp, Expr, ExprKind, Grouping, LogExpr, RangeAggregation, Stage};
 use crate::logql::gather::Gathering;
-use crate::logql::labels::{LineLabels, Lines, Needs, Origin};
+use crate::logql::labels::{Label, LineLabels, Lines, Needs, Origin};
 use crate::logql::parser::parse;
 use crate::logql::pipeline::Pipeline;
 use crate::logql::pushdown::{self, Pushdown};
@@ -69,8 +69,8 @@ pub struct Limits {
     pub max_steps: usize,
     /// The most label sets of one range function.
     pub max_series: usize,
-    /// The most values, over all label sets of one range function.
-    pub max_values: usize,
+    /// The most bytes that one range function, or the lines of an answer, may take in memory.
+    pub max_bytes: usize,
 }
 
 impl Default for Limits {
@@ -79,7 +79,7 @@ impl Default for Limits {
             // Loki's and Prometheus' bound.
             max_steps: 11_000,
             max_series: 100_000,
-            max_values: 20_000_000,
+            max_bytes: 256 << 20,
         }
     }
 }
@@ -96,18 +96,133 @@ pub struct Outcome {
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum LogQlError {
-    /// The text is not understood (400).
-    #[error(transparent)]
-    Syntax(#[from] SyntaxError),
+    /// The text is not understood (400). Prints as Loki does, with the line and column where it
+    /// is not, which Grafana looks for.
+    #[error("parse error at line {line}, col {column}: {}", described(.error))]
+    Syntax {
+        /// The line, from 1.
+        line: usize,
+        /// The character in the line, from 1.
+        column: usize,
+        /// What is wrong, and at which bytes.
+        error: SyntaxError,
+    },
     /// The request asks for something that has no meaning (400).
     #[error("{0}")]
     Invalid(String),
-    /// The query is larger than its limits (422).
+    /// The query is larger than its limits (400).
     #[error("{0}")]
     LimitExceeded(String),
     /// Planning or execution failed; a source's own error is inside as `External`.
     #[error(transparent)]
     Execution(#[from] DataFusionError),
+}
+
+impl LogQlError {
+    /// A mistake in a query's text.
+    pub(super) fn syntax(text: &str, error: SyntaxError) -> Self {
+        let before = text.get(..error.span.offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        Self::Syntax {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            error,
+        }
+    }
+}
+
+fn described(error: &SyntaxError) -> String {
+    match &error.hint {
+        Some(hint) => format!("{} ({hint})", error.message),
+        None => error.message.clone(),
+    }
+}
+
+/// Reads a query.
+fn read(text: &str) -> Result<Expr, LogQlError> {
+    parse(text).map_err(|error| LogQlError::syntax(text, error))
+}
+
+/// A query as we write it.
+///
+/// # Errors
+///
+/// A text that is not understood.
+pub fn format_query(text: &str) -> Result<String, LogQlError> {
+    read(text).map(|expr| expr.to_string())
+}
+
+/// A log query, read: for whoever asks it more than once.
+#[derive(Debug, Clone)]
+pub struct LogQuery(LogExpr);
+
+impl LogQuery {
+    /// Reads a log query.
+    ///
+    /// # Errors
+    ///
+    /// A text that is none.
+    pub fn read(text: &str) -> Result<Self, LogQlError> {
+        match read(text)?.kind {
+            ExprKind::Log(log) => Ok(Self(log)),
+            _ => Err(LogQlError::Invalid(format!(
+                "lines are asked for, and this query gives numbers: {text}"
+            ))),
+        }
+    }
+
+    /// Its lines in the order asked for, with what was read.
+    ///
+    /// # Errors
+    ///
+    /// See [`LogQlError`].
+    pub async fn lines(
+        &self,
+        source: &impl LogSource,
+        request: RangeRequest,
+        limits: Limits,
+    ) -> Result<(Vec<Line>, Stats), LogQlError> {
+        lines(source, &self.0, request, limits).await
+    }
+
+    /// Every line of a source that is small, such as the records that have just arrived, in the
+    /// order of their time.
+    ///
+    /// # Errors
+    ///
+    /// See [`LogQlError`].
+    pub async fn every_line(
+        &self,
+        source: &impl LogSource,
+        limits: Limits,
+    ) -> Result<Vec<Line>, LogQlError> {
+        let Pushdown { filter, stages } = pushdown::split(&self.0);
+        let pipeline = compile(&stages)?;
+        let needs = Needs::All;
+        let mut columns = needs.columns(true);
+        columns.push(SEQ.to_owned());
+        let plan = LogPlan::Search(SearchPlan {
+            filter,
+            range: TimeRange::ALL,
+            order: None,
+            limit: None,
+            after: None,
+            columns,
+        });
+        let mut batches = source.execute(plan).await?;
+        let mut found = Found::default();
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            let mut page = Lines::new(&batch, &needs)?;
+            let seqs = seqs(&batch)?;
+            for row in 0..page.len() {
+                found.run(&pipeline, &mut page, (row, seqs.value(row)))?;
+            }
+            found.check(limits)?;
+        }
+        found.lines.sort_by_key(|line| (line.timestamp, line.seq));
+        Ok(found.lines)
+    }
 }
 
 /// Answers a range query: lines for a log query, else a matrix.
@@ -121,9 +236,13 @@ pub async fn query_range(
     request: RangeRequest,
     limits: Limits,
 ) -> Result<Outcome, LogQlError> {
-    let expr = parse(query)?;
+    let expr = read(query)?;
     if let ExprKind::Log(log) = &expr.kind {
-        return lines(source, log, request).await;
+        let (lines, stats) = lines(source, log, request, limits).await?;
+        return Ok(Outcome {
+            answer: Answer::Lines(lines),
+            stats,
+        });
     }
     let steps = step_count(&request, limits)?;
     let mut evaluation = Evaluation {
@@ -159,10 +278,11 @@ pub async fn query_instant(
     time: i64,
     limits: Limits,
 ) -> Result<Outcome, LogQlError> {
-    let expr = parse(query)?;
+    let expr = read(query)?;
     if let ExprKind::Log(_) = expr.kind {
         return Err(LogQlError::Invalid(
-            "log queries are not supported as an instant query type, please change your query to a range query type".to_owned(),
+            "log queries are not supported as an instant query type, please change your query to a range query type"
+                .to_owned(),
         ));
     }
     let mut evaluation = Evaluation {
@@ -240,27 +360,34 @@ fn vector(mut series: Vec<Series>, time: i64, expr: &Expr) -> Vec<VectorSample> 
             })
         })
         .collect();
-    match expr.kind {
-        ExprKind::Aggregate {
-            op: AggregateOp::Topk,
-            ..
-        } => samples.sort_by(|a, b| b.value.total_cmp(&a.value)),
-        ExprKind::Aggregate {
-            op: AggregateOp::Bottomk,
-            ..
-        } => samples.sort_by(|a, b| a.value.total_cmp(&b.value)),
-        _ => {}
+    if let ExprKind::Aggregate { op, .. } = expr.kind {
+        match op {
+            AggregateOp::Topk | AggregateOp::ApproxTopk | AggregateOp::SortDesc => {
+                samples.sort_by(|a, b| b.value.total_cmp(&a.value));
+            }
+            AggregateOp::Bottomk | AggregateOp::Sort => {
+                samples.sort_by(|a, b| a.value.total_cmp(&b.value));
+            }
+            _ => {}
+        }
     }
     samples
 }
 
+/// Rows of the first page when stages of ours may drop some of them.
+const FIRST_PAGE: usize = 1_000;
+/// Rows of the largest page.
+const LARGEST_PAGE: usize = 64_000;
+
 /// The lines of a log query. Without stages of our own the table limits; with them, pages are
-/// read until enough lines have passed.
+/// read until enough lines have passed, each larger than the one before: the fewer lines pass, the
+/// more rows there are to look at.
 async fn lines(
     source: &impl LogSource,
     log: &LogExpr,
     request: RangeRequest,
-) -> Result<Outcome, LogQlError> {
+    limits: Limits,
+) -> Result<(Vec<Line>, Stats), LogQlError> {
     let Pushdown { filter, stages } = pushdown::split(log);
     let pipeline = compile(&stages)?;
     let needs = Needs::All;
@@ -268,12 +395,11 @@ async fn lines(
     columns.push(SEQ.to_owned());
     let mut page_size = request.limit;
     if !pipeline.is_empty() {
-        page_size = page_size.clamp(1_000, 50_000);
+        page_size = page_size.clamp(FIRST_PAGE, LARGEST_PAGE);
     }
-    let mut found = Vec::new();
-    let mut stats = Stats::default();
+    let mut found = Found::default();
     let mut after = None;
-    while found.len() < request.limit {
+    while found.lines.len() < request.limit {
         let mut plan = SearchPlan {
             filter: filter.clone(),
             range: TimeRange::new(request.start, request.end),
@@ -294,26 +420,68 @@ async fn lines(
         while let Some(batch) = batches.next().await {
             let batch = batch?;
             let mut page = Lines::new(&batch, &needs)?;
+            let seqs = seqs(&batch)?;
             rows += page.len();
             for row in 0..page.len() {
-                let mut labels = page.labels(row)?;
-                let line = page.line(row);
-                stats.lines += 1;
-                stats.bytes += line.len() as u64;
-                if found.len() < request.limit && pipeline.run(line, &mut labels).is_some() {
-                    found.push(line_of(page.timestamp(row), line, labels));
+                if found.lines.len() == request.limit {
+                    break;
                 }
+                found.run(&pipeline, &mut page, (row, seqs.value(row)))?;
             }
-            after = last_row(&batch, &page).or(after);
+            found.check(limits)?;
+            if let Some(last) = page.len().checked_sub(1) {
+                after = Some(Cursor {
+                    timestamp: page.timestamp(last),
+                    seq: seqs.value(last),
+                });
+            }
         }
         if rows < page_size {
             break;
         }
+        page_size = (page_size * 4).clamp(FIRST_PAGE, LARGEST_PAGE);
     }
-    Ok(Outcome {
-        answer: Answer::Lines(found),
-        stats,
-    })
+    Ok((found.lines, found.stats))
+}
+
+/// Lines that have passed a pipeline.
+#[derive(Default)]
+struct Found {
+    lines: Vec<Line>,
+    bytes: usize,
+    stats: Stats,
+}
+
+impl Found {
+    /// Runs a row of a page, given with its place in the ingest log, through a pipeline.
+    fn run(
+        &mut self,
+        pipeline: &Pipeline,
+        page: &mut Lines<'_>,
+        (row, seq): (usize, i64),
+    ) -> Result<(), LogQlError> {
+        let mut labels = page.labels(row)?;
+        let timestamp = page.timestamp(row);
+        let line = page.line(row);
+        self.stats.lines += 1;
+        self.stats.bytes += line.len() as u64;
+        if let Some(passed) = pipeline.run(timestamp, line, &mut labels) {
+            let line = line_of((timestamp, seq), passed.line.into_owned(), labels);
+            self.bytes += line.size();
+            self.lines.push(line);
+        }
+        Ok(())
+    }
+
+    fn check(&self, limits: Limits) -> Result<(), LogQlError> {
+        if self.bytes <= limits.max_bytes {
+            return Ok(());
+        }
+        Err(LogQlError::LimitExceeded(format!(
+            "the lines of the answer take more than {} bytes; ask for fewer of them",
+            limits.max_bytes
+        )))
+    }
 }
 
 /// The time from a page's first to its last row; empty when it has none.
@@ -345,31 +513,43 @@ async fn page_range(source: &impl LogSource, page: &SearchPlan) -> Result<TimeRa
     Ok(range)
 }
 
-fn last_row(batch: &RecordBatch, page: &Lines<'_>) -> Option<Cursor> {
-    let row = page.len().checked_sub(1)?;
-    let seq = batch.column_by_name(SEQ)?.as_primitive_opt::<Int64Type>()?;
-    Some(Cursor {
-        timestamp: page.timestamp(row),
-        seq: seq.value(row),
-    })
+fn seqs(batch: &RecordBatch) -> Result<&Int64Array, DataFusionError> {
+    batch
+        .column_by_name(SEQ)
+        .and_then(|column| column.as_primitive_opt::<Int64Type>())
+        .ok_or_else(|| exec_datafusion_err!("the scan gave no column {SEQ}"))
 }
 
-fn line_of(timestamp: i64, line: &str, labels: LineLabels) -> Line {
-    let of = |origin: Origin| {
-        let chosen = labels.0.iter().filter(|label| label.origin == origin);
-        Labels::new(chosen.map(|label| (label.name.as_str(), label.value.as_str())))
-    };
-    Line {
+fn line_of((timestamp, seq): (i64, i64), line: String, labels: LineLabels) -> Line {
+    let mut answer = Line {
         timestamp,
-        line: line.to_owned(),
-        stream: of(Origin::Stream),
-        structured_metadata: of(Origin::Structured),
-        parsed: of(Origin::Parsed),
+        seq,
+        line,
+        stream: Labels::empty(),
+        structured_metadata: Vec::new(),
+        parsed: Vec::new(),
+    };
+    let mut stream = Vec::new();
+    for Label {
+        name,
+        value,
+        origin,
+    } in labels.0
+    {
+        match origin {
+            Origin::Stream => stream.push((name, value)),
+            Origin::Structured => answer.structured_metadata.push((name, value)),
+            Origin::Parsed => answer.parsed.push((name, value)),
+        }
     }
+    answer.stream = Labels::new(stream);
+    answer.structured_metadata.sort();
+    answer.parsed.sort();
+    answer
 }
 
 pub(super) fn compile(stages: &[Stage]) -> Result<Pipeline, LogQlError> {
-    Pipeline::new(stages).map_err(|error| LogQlError::Invalid(error.to_string()))
+    Pipeline::new(stages).map_err(LogQlError::Invalid)
 }
 
 /// One evaluation of a metric query, at `start + k·step` for `steps` steps.
@@ -424,6 +604,23 @@ impl<S: LogSource> Evaluation<'_, S> {
                     )));
                 }
             },
+            ExprKind::LabelReplace {
+                inner,
+                destination,
+                replacement,
+                source,
+                pattern,
+            } => match self.combine(inner, read)? {
+                Value::Vector(series) => Value::Vector(
+                    values::replace_label(series, destination, replacement, source, pattern)
+                        .map_err(LogQlError::Invalid)?,
+                ),
+                Value::Scalar(_) => {
+                    return Err(LogQlError::Invalid(format!(
+                        "label_replace takes label sets, and this is a number: {inner}"
+                    )));
+                }
+            },
             ExprKind::Binary {
                 op,
                 bool_modifier,
@@ -465,15 +662,7 @@ impl<S: LogSource> Evaluation<'_, S> {
         };
         let mut gathering = Gathering::new(range, summed_by, windows, self.limits)?;
         if windows.count > 0 {
-            let plan = LogPlan::Search(SearchPlan {
-                filter: gathering.filter.clone(),
-                range: windows.time_range(),
-                order: None,
-                limit: None,
-                after: None,
-                columns: gathering.columns(),
-            });
-            let mut batches = self.source.execute(plan).await?;
+            let mut batches = self.source.execute(gathering.plan()).await?;
             while let Some(batch) = batches.next().await {
                 gathering.add(&batch?)?;
             }
@@ -508,6 +697,7 @@ fn collect_ranges<'e>(
             let summed_by = (*op == AggregateOp::Sum && !grouping.without).then_some(grouping);
             collect_ranges(inner, summed_by, ranges);
         }
+        ExprKind::LabelReplace { inner, .. } => collect_ranges(inner, None, ranges),
         ExprKind::Binary { left, right, .. } => {
             collect_ranges(left, None, ranges);
             collect_ranges(right, None, ranges);

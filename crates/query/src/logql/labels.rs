@@ -16,6 +16,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int32Type, TimestampNanosecondType};
 use datafusion::common::{Result, exec_err};
+use model::Labels;
 
 use crate::schema::{
     self, ATTRIBUTES, BODY, EVENT_NAME, RESOURCE, SCOPE_ATTRIBUTES, SCOPE_NAME, SCOPE_VERSION,
@@ -50,6 +51,9 @@ pub(super) const SERVICE_NAME: &str = "service_name";
 /// The level that Loki would find: `critical`, `error`, `warn`, `info`, `debug`, `trace`,
 /// `unknown`.
 pub(super) const DETECTED_LEVEL: &str = "detected_level";
+
+/// What is added to the name of a label that another one has already.
+pub(super) const EXTRACTED: &str = "_extracted";
 
 /// The fixed names of structured metadata.
 pub(super) const FIXED: [&str; 8] = [
@@ -117,6 +121,10 @@ impl LineLabels {
             .map(|label| label.value.as_str())
     }
 
+    fn position(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|label| label.name == name)
+    }
+
     /// Adds a label unless the name is taken or the value is empty, which means absent.
     pub(super) fn add(
         &mut self,
@@ -134,10 +142,49 @@ impl LineLabels {
         }
     }
 
-    /// Sets a label that may be there already.
-    pub(super) fn set(&mut self, name: &str, value: &str, origin: Origin) {
-        self.0.retain(|label| label.name != name);
-        self.add(name, value, origin);
+    /// Sets a label, whether or not it is there already; an empty value stays.
+    pub(super) fn set(&mut self, name: &str, value: impl Into<String>, origin: Origin) {
+        let value = value.into();
+        match self.position(name) {
+            Some(index) => {
+                let label = &mut self.0[index];
+                (label.value, label.origin) = (value, origin);
+            }
+            None => self.0.push(Label {
+                name: name.to_owned(),
+                value,
+                origin,
+            }),
+        }
+    }
+
+    /// The name under which a field of the line is known: a stream label keeps its own.
+    pub(super) fn parsed_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        let taken = |label: &Label| label.name == name && label.origin == Origin::Stream;
+        match self.0.iter().any(taken) {
+            true => Cow::Owned(format!("{name}{EXTRACTED}")),
+            false => Cow::Borrowed(name),
+        }
+    }
+
+    /// Adds a field of the line under its [`Self::parsed_name`], before structured metadata of
+    /// that name. Of several fields with one name the first counts.
+    pub(super) fn add_parsed(&mut self, name: &str, value: &str) {
+        match self.position(name) {
+            Some(index) if self.0[index].origin == Origin::Parsed => {}
+            _ => self.set(name, value, Origin::Parsed),
+        }
+    }
+
+    /// Takes a label out.
+    pub(super) fn take(&mut self, name: &str) -> Option<Label> {
+        self.position(name).map(|index| self.0.remove(index))
+    }
+
+    /// The labels as a set, without empty ones.
+    pub(super) fn to_labels(&self) -> Labels {
+        let pairs = self.0.iter();
+        Labels::new(pairs.map(|label| (label.name.as_str(), label.value.as_str())))
     }
 }
 
@@ -377,7 +424,7 @@ fn direct_label(column: &str) -> Option<(String, Origin)> {
 
 fn free_name(label: Cow<'_, str>) -> Cow<'_, str> {
     if is_reserved(&label) {
-        return Cow::Owned(format!("{label}_extracted"));
+        return Cow::Owned(format!("{label}{EXTRACTED}"));
     }
     label
 }

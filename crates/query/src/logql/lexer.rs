@@ -23,6 +23,8 @@ pub(super) enum TokenKind {
     Duration(i64),
     /// A number with a unit of size, bytes.
     Bytes(f64),
+    /// A flag of a stage, such as `--strict`, with its dashes.
+    Flag(String),
     /// An operator or a bracket, as written.
     Sign(&'static str),
     /// The end of the text.
@@ -59,6 +61,8 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, SyntaxError> {
             double_quoted(rest, position)?
         } else if first == '`' {
             backquoted(rest, position)?
+        } else if let Some(length) = flag(rest) {
+            (TokenKind::Flag(rest[..length].to_owned()), length)
         } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
             (TokenKind::Sign(sign), sign.len())
         } else {
@@ -86,6 +90,18 @@ fn skip_space(text: &str, mut position: usize) -> usize {
             .find('\n')
             .map_or(text.len(), |end| position + end);
     }
+}
+
+/// How long a flag is that stands here.
+fn flag(rest: &str) -> Option<usize> {
+    let name = rest.strip_prefix("--")?;
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    let end = name
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .unwrap_or(name.len());
+    Some(end + 2)
 }
 
 fn name(rest: &str) -> (TokenKind, usize) {

@@ -1,7 +1,8 @@
 //! Reads LogQL.
 //!
-//! Binary operators are parsed by precedence; everything else by one function a construct. What
-//! Loki understands and we do not yet is named in the error.
+//! Binary operators are parsed by precedence; everything else by one function a construct. What a
+//! stage is given (regular expressions, templates, patterns, paths, addresses) is compiled here
+//! once, so that a mistake in it has a place too.
 
 mod stages;
 
@@ -9,7 +10,7 @@ use model::MatchOp;
 
 use crate::error::{Span, SyntaxError};
 use crate::logql::ast::{
-    AggregateOp, BinaryOp, Expr, ExprKind, Grouping, LabelMatcher, LogExpr, RangeAggregation,
+    AggregateOp, BinaryOp, Expr, ExprKind, Grouping, LabelMatcher, LogExpr, Many, RangeAggregation,
     RangeOp, StageKind, VectorMatching,
 };
 use crate::logql::lexer::{self, Token, TokenKind};
@@ -20,19 +21,6 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_PARTS: usize = 250;
 /// How long a query may be, bytes.
 pub const MAX_LENGTH: usize = 64 * 1024;
-
-const LATER_FUNCTIONS: [&str; 10] = [
-    "stddev_over_time",
-    "stdvar_over_time",
-    "rate_counter",
-    "stddev",
-    "stdvar",
-    "sort",
-    "sort_desc",
-    "approx_topk",
-    "label_replace",
-    "count_values",
-];
 
 /// Reads a query.
 ///
@@ -102,12 +90,19 @@ impl<'a> Parser<'a> {
                     ),
                 ));
             }
-            let matching = self.vector_matching()?;
+            let matching = self.vector_matching(op)?;
             // A power binds to the right: 2 ^ 3 ^ 2 is 2 ^ 9.
             let next = op.precedence() + u8::from(op != BinaryOp::Power);
             let right = self.expr(next)?;
             for side in [&left, &right] {
                 refuse_log_operand(side, op, op_span)?;
+            }
+            if let Some(matching) = &matching
+                && (is_number(&left) || is_number(&right))
+            {
+                let word = if matching.on { "on" } else { "ignoring" };
+                let message = format!("{word} matches label sets, and one side is a number");
+                return Err(SyntaxError::new(op_span, message));
             }
             let span = left.span.to(right.span);
             left = Expr {
@@ -133,20 +128,33 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn vector_matching(&mut self) -> Result<Option<VectorMatching>, SyntaxError> {
+    fn vector_matching(&mut self, op: BinaryOp) -> Result<Option<VectorMatching>, SyntaxError> {
         let on = self.take_name("on");
         if !on && !self.take_name("ignoring") {
             return Ok(None);
         }
         let labels = self.names()?;
-        for word in ["group_left", "group_right"] {
-            if self.at_name(word) {
-                return Err(self
-                    .error_here(format!("{word} is not supported in LogQL yet"))
-                    .hint("aggregate the larger side with sum by (…) first"));
+        let start = self.peek().span;
+        let left = self.take_name("group_left");
+        let mut many = None;
+        if left || self.take_name("group_right") {
+            if op.is_set_operator() {
+                let message = format!("\"{}\" already matches many to many", op.as_str());
+                return Err(SyntaxError::new(start, message));
             }
+            let include = match self.at_sign("(") {
+                true => self.names()?,
+                false => Vec::new(),
+            };
+            if let Some(label) = include.iter().find(|label| on && labels.contains(label)) {
+                return Err(SyntaxError::new(
+                    start.to(self.previous_span()),
+                    format!("the label {label:?} is already in on (…)"),
+                ));
+            }
+            many = Some(Many { left, include });
         }
-        Ok(Some(VectorMatching { on, labels }))
+        Ok(Some(VectorMatching { on, labels, many }))
     }
 
     fn operand(&mut self) -> Result<Expr, SyntaxError> {
@@ -201,8 +209,9 @@ impl<'a> Parser<'a> {
             let number = self.signed_number()?;
             self.expect_sign(")")?;
             ExprKind::Vector(number)
-        } else if LATER_FUNCTIONS.contains(&name) {
-            return Err(self.error_here(format!("{name} is not supported yet")));
+        } else if name == "label_replace" {
+            self.advance();
+            self.label_replace()?
         } else {
             return Err(self
                 .error_here(format!("unknown function {name:?}"))
@@ -212,7 +221,39 @@ impl<'a> Parser<'a> {
         Ok(Expr { kind, span })
     }
 
+    fn label_replace(&mut self) -> Result<ExprKind, SyntaxError> {
+        self.count_part()?;
+        self.expect_sign("(")?;
+        let inner = self.expr(0)?;
+        refuse_log_argument(&inner, "label_replace")?;
+        let mut texts = Vec::with_capacity(4);
+        for _ in 0..4 {
+            self.expect_sign(",")?;
+            texts.push((self.text()?, self.previous_span()));
+        }
+        self.expect_sign(")")?;
+        let [
+            (destination, span),
+            (replacement, _),
+            (source, _),
+            (pattern, pattern_span),
+        ] = texts.try_into().expect("four texts were read");
+        if !is_label(&destination) {
+            let message = format!("{destination:?} is no name of a label");
+            return Err(SyntaxError::new(span, message));
+        }
+        check_regex(&pattern, pattern_span)?;
+        Ok(ExprKind::LabelReplace {
+            inner: Box::new(inner),
+            destination,
+            replacement,
+            source,
+            pattern,
+        })
+    }
+
     fn aggregate(&mut self, op: AggregateOp) -> Result<ExprKind, SyntaxError> {
+        let mut grouping_start = self.peek().span;
         let mut grouping = self.grouping()?;
         self.expect_sign("(")?;
         let mut parameter = None;
@@ -229,16 +270,16 @@ impl<'a> Parser<'a> {
             self.expect_sign(",")?;
         }
         let inner = self.expr(0)?;
-        if let ExprKind::Log(_) = inner.kind {
-            return Err(SyntaxError::new(
-                inner.span,
-                format!("{} takes numbers, and this is a log query", op.as_str()),
-            )
-            .hint("count its lines first: count_over_time({…}[5m])"));
-        }
+        refuse_log_argument(&inner, op.as_str())?;
         self.expect_sign(")")?;
         if grouping.is_none() {
+            grouping_start = self.peek().span;
             grouping = self.grouping()?;
+        }
+        if grouping.is_some() && matches!(op, AggregateOp::Sort | AggregateOp::SortDesc) {
+            let span = grouping_start.to(self.previous_span());
+            let message = format!("{} takes no grouping", op.as_str());
+            return Err(SyntaxError::new(span, message));
         }
         Ok(ExprKind::Aggregate {
             op,
@@ -287,25 +328,10 @@ impl<'a> Parser<'a> {
             }
             _ => None,
         };
-        let opened = self.take_sign("(");
-        let mut log = LogExpr {
-            matchers: self.matchers()?,
-            stages: Vec::new(),
-        };
-        // The window may stand before or after the pipeline: {…}[5m] |= "x" or {…} |= "x" [5m].
-        let mut window = self.window()?;
-        self.stages(&mut log.stages)?;
-        if opened {
-            if window.is_none() {
-                window = self.window()?;
-            }
-            self.expect_sign(")")?;
-        }
-        let (range, offset) = match window {
-            Some(window) => window,
-            None => self
-                .window()?
-                .ok_or_else(|| self.expected("a window such as [5m]"))?,
+        let mut window = None;
+        let log = self.ranged_log(&mut window)?;
+        let Some((range, offset)) = window else {
+            return Err(self.expected("a window such as [5m]"));
         };
         self.expect_sign(")")?;
         let grouping = self.grouping()?;
@@ -321,13 +347,48 @@ impl<'a> Parser<'a> {
         Ok(aggregation)
     }
 
+    /// A log query and its window, which may stand before or after the pipeline and inside or
+    /// outside of parentheses: `{…}[5m] |= "x"`, `{…} |= "x" [5m]`, `({…} |= "x")[5m]`.
+    fn ranged_log(&mut self, window: &mut Option<(i64, i64)>) -> Result<LogExpr, SyntaxError> {
+        let log = if self.take_sign("(") {
+            self.enter()?;
+            let mut log = self.ranged_log(window)?;
+            self.expect_sign(")")?;
+            self.depth -= 1;
+            self.take_window(window)?;
+            self.stages(&mut log.stages)?;
+            log
+        } else {
+            let mut log = LogExpr {
+                matchers: self.matchers()?,
+                stages: Vec::new(),
+            };
+            self.take_window(window)?;
+            self.stages(&mut log.stages)?;
+            log
+        };
+        self.take_window(window)?;
+        Ok(log)
+    }
+
+    fn take_window(&mut self, window: &mut Option<(i64, i64)>) -> Result<(), SyntaxError> {
+        let start = self.peek().span;
+        if let Some(found) = self.window()?
+            && window.replace(found).is_some()
+        {
+            let span = start.to(self.previous_span());
+            return Err(SyntaxError::new(span, "there is already a window"));
+        }
+        Ok(())
+    }
+
     /// `[5m]`, perhaps with `offset 1h`, as (range, offset) in ns.
     fn window(&mut self) -> Result<Option<(i64, i64)>, SyntaxError> {
         if !self.take_sign("[") {
             return Ok(None);
         }
         let range = self.duration()?;
-        if range == 0 {
+        if range <= 0 {
             let message = "a window must be longer than 0s";
             return Err(SyntaxError::new(self.previous_span(), message));
         }
@@ -351,6 +412,11 @@ impl<'a> Parser<'a> {
             }
             _ => Err(self.expected("a duration such as 5m")),
         }
+    }
+
+    /// The next token but one.
+    fn peek_second(&self) -> &TokenKind {
+        &self.tokens[(self.position + 1).min(self.tokens.len() - 1)].kind
     }
 
     fn log_expr(&mut self) -> Result<LogExpr, SyntaxError> {
@@ -547,6 +613,27 @@ fn number_expr(number: f64, span: Span) -> Expr {
     }
 }
 
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Number(_))
+}
+
+fn is_label(name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.chars().all(valid) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// A log query where numbers are needed.
+fn refuse_log_argument(argument: &Expr, function: &str) -> Result<(), SyntaxError> {
+    if let ExprKind::Log(_) = argument.kind {
+        return Err(SyntaxError::new(
+            argument.span,
+            format!("{function} takes numbers, and this is a log query"),
+        )
+        .hint("count its lines first: count_over_time({…}[5m])"));
+    }
+    Ok(())
+}
+
 fn refuse_log_operand(side: &Expr, op: BinaryOp, op_span: Span) -> Result<(), SyntaxError> {
     match (&side.kind, op.is_set_operator()) {
         (ExprKind::Log(_), _) => Err(SyntaxError::new(
@@ -579,6 +666,15 @@ fn check_unwrap(aggregation: &RangeAggregation, name_span: Span) -> Result<(), S
     if let Some(second) = unwraps.next() {
         return Err(SyntaxError::new(second.span, "there is already an unwrap"));
     }
+    let after = stages
+        .iter()
+        .skip_while(|stage| !matches!(stage.kind, StageKind::Unwrap { .. }))
+        .skip(1)
+        .find(|stage| !matches!(stage.kind, StageKind::Label(_)));
+    if let Some(stage) = after {
+        let message = "only label filters may follow an unwrap";
+        return Err(SyntaxError::new(stage.span, message));
+    }
     match unwrap {
         None if op.needs_unwrap() => Err(SyntaxError::new(
             name_span,
@@ -588,7 +684,7 @@ fn check_unwrap(aggregation: &RangeAggregation, name_span: Span) -> Result<(), S
             "for example {}({{…}} | json | unwrap took [5m])",
             op.as_str()
         ))),
-        Some(stage) if !op.needs_unwrap() && op != RangeOp::Rate => Err(SyntaxError::new(
+        Some(stage) if !op.may_unwrap() => Err(SyntaxError::new(
             stage.span,
             format!("{} works on lines, not on unwrapped values", op.as_str()),
         )),

@@ -1,9 +1,10 @@
 //! Which part of a log query the table answers, and which is left for the pipeline.
 //!
 //! Selectors, line filters and filters on labels that are columns become one DataFusion filter,
-//! so that the index and column statistics can help; those stages are then done. The other stages
-//! run over the rows that remain. A stage that changes labels ends what can be pushed down, apart
-//! from line filters, which no stage we have changes.
+//! so that the index and column statistics can help. What the filter says exactly is then done;
+//! what it says only in part (patterns, comparisons that may fail, one side of an `and`) narrows
+//! the rows, and the stage runs over those that remain. A stage that changes labels or lines ends
+//! what can be pushed down of filters on them.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -13,9 +14,11 @@ use model::MatchOp;
 
 use crate::functions::{duration, number, size};
 use crate::logql::ast::{
-    CompareOp, LabelFilter, LabelMatcher, LineOp, LogExpr, Quantity, Stage, StageKind,
+    CompareOp, LabelFilter, LabelMatcher, LineMatch, LineOp, LogExpr, Quantity, Stage, StageKind,
 };
 use crate::logql::labels::{DETECTED_LEVEL, FIXED, SERVICE_NAME, STREAM, only_key};
+use crate::logql::line_pattern::LinePattern;
+use crate::logql::pipeline::{ERROR, ERROR_DETAILS, seconds};
 use crate::{schema, severity};
 
 /// A log query, split.
@@ -26,24 +29,49 @@ pub(super) struct Pushdown {
     pub(super) stages: Vec<Stage>,
 }
 
+/// A condition on rows that a stage's lines fulfil.
+struct Condition {
+    expr: Expr,
+    /// Whether it says all that the stage says.
+    exact: bool,
+}
+
+impl Condition {
+    fn exact(expr: Expr) -> Self {
+        Self { expr, exact: true }
+    }
+
+    fn in_part(expr: Expr) -> Self {
+        Self { expr, exact: false }
+    }
+}
+
 /// Splits a log query.
 pub(super) fn split(log: &LogExpr) -> Pushdown {
     let mut filter = selector(&log.matchers);
     let mut stages = Vec::new();
-    let mut labels_are_columns = true;
+    let (mut labels_are_columns, mut line_is_body) = (true, true);
     for stage in &log.stages {
-        let pushed = match &stage.kind {
-            StageKind::Line { op, alternatives } => Some(line_filter(*op, alternatives)),
+        let condition = match &stage.kind {
+            StageKind::Line { op, alternatives } if line_is_body => line_filter(*op, alternatives),
             StageKind::Label(label) if labels_are_columns => label_filter(label),
-            StageKind::Label(_) => None,
-            _ => {
-                labels_are_columns = false;
+            StageKind::Line { .. } | StageKind::Label(_) => None,
+            kind => {
+                line_is_body &= !kind.changes_line();
+                // What only rewrites the line leaves the labels alone.
+                labels_are_columns &= matches!(
+                    kind,
+                    StageKind::Decolorize | StageKind::LineFormat(_) | StageKind::Unwrap { .. }
+                );
                 None
             }
         };
-        match pushed {
-            Some(condition) => filter = filter.and(condition),
-            None => stages.push(stage.clone()),
+        let done = condition.as_ref().is_some_and(|condition| condition.exact);
+        if let Some(Condition { expr, .. }) = condition {
+            filter = filter.and(expr);
+        }
+        if !done {
+            stages.push(stage.clone());
         }
     }
     Pushdown { filter, stages }
@@ -120,8 +148,21 @@ fn stream_value(label: &str) -> Option<LabelValue> {
     })
 }
 
+fn is_error(label: &str) -> bool {
+    label == ERROR || label == ERROR_DETAILS
+}
+
+/// The text of a label as a value to group rows by, null where it is absent; `None` when only the
+/// pipeline can tell.
+pub(super) fn label_text(label: &str) -> Option<Expr> {
+    label_value(label).map(|value| nullif(value.text(), lit("")))
+}
+
 /// The value of a label that is made of columns alone.
 fn label_value(label: &str) -> Option<LabelValue> {
+    if is_error(label) {
+        return None;
+    }
     if let Some(stream) = stream_value(label) {
         return Some(stream);
     }
@@ -145,29 +186,46 @@ fn label_value(label: &str) -> Option<LabelValue> {
     Some(LabelValue { columns })
 }
 
-/// A label filter as a condition on columns, when all its labels are columns. It may be null where
-/// it does not hold: only single comparisons are ever negated, and those with care.
-fn label_filter(filter: &LabelFilter) -> Option<Expr> {
+/// A label filter as a condition on columns, as far as its labels are columns. It may be null
+/// where it does not hold: only single comparisons are ever negated, and those with care.
+fn label_filter(filter: &LabelFilter) -> Option<Condition> {
     Some(match filter {
         LabelFilter::Match(matcher) => {
-            text_matches(&label_value(&matcher.name)?, matcher.op, &matcher.value)
+            let value = label_value(&matcher.name)?;
+            Condition::exact(text_matches(&value, matcher.op, &matcher.value))
         }
         LabelFilter::Compare {
             name, op, bound, ..
         } => {
             let text = label_value(name)?.text();
+            let present = text.clone().is_not_null();
             let (value, bound) = match bound {
                 Quantity::Number(bound) => (number(text), *bound),
-                Quantity::Duration(nanos) => (
-                    duration(text),
-                    *nanos as f64 / model::time::NANOS_PER_SECOND as f64,
-                ),
-                Quantity::Bytes(bytes) => (size(text), *bytes),
+                Quantity::Duration(nanos) => (duration(text), seconds(*nanos)),
+                Quantity::Bytes(bytes) => {
+                    (coalesce(vec![size(text.clone()), number(text)]), *bytes)
+                }
             };
-            binary_expr(value, operator(*op), lit(bound))
+            // A text that cannot be read passes, with an error that the stage puts on it.
+            let holds = binary_expr(value, operator(*op), lit(bound)).is_not_false();
+            Condition::in_part(present.and(holds))
         }
-        LabelFilter::And(left, right) => label_filter(left)?.and(label_filter(right)?),
-        LabelFilter::Or(left, right) => label_filter(left)?.or(label_filter(right)?),
+        LabelFilter::Ip { name, .. } => Condition::in_part(label_value(name)?.text().is_not_null()),
+        LabelFilter::And(left, right) => match (label_filter(left), label_filter(right)) {
+            (Some(left), Some(right)) => Condition {
+                exact: left.exact && right.exact,
+                expr: left.expr.and(right.expr),
+            },
+            (Some(one), None) | (None, Some(one)) => Condition::in_part(one.expr),
+            (None, None) => return None,
+        },
+        LabelFilter::Or(left, right) => {
+            let (left, right) = (label_filter(left)?, label_filter(right)?);
+            Condition {
+                exact: left.exact && right.exact,
+                expr: left.expr.or(right.expr),
+            }
+        }
     })
 }
 
@@ -251,27 +309,48 @@ fn regex(text: Expr, pattern: &str) -> Expr {
 }
 
 /// A line filter. A record without body has an empty line.
-fn line_filter(op: LineOp, alternatives: &[String]) -> Expr {
+fn line_filter(op: LineOp, alternatives: &[LineMatch]) -> Option<Condition> {
+    let mut conditions = Vec::with_capacity(alternatives.len());
+    for alternative in alternatives {
+        let LineMatch::Text(text) = alternative else {
+            return None;
+        };
+        conditions.push(line_condition(op, text)?);
+    }
+    let exact = conditions.iter().all(|condition| condition.exact);
+    let any = conditions
+        .into_iter()
+        .map(|condition| condition.expr)
+        .reduce(Expr::or)?;
+    match (op.is_negated(), exact) {
+        (false, _) => Some(Condition { expr: any, exact }),
+        (true, true) => Some(Condition::exact(any.is_not_true())),
+        // That a part does not hold says nothing about the whole.
+        (true, false) => None,
+    }
+}
+
+/// Whether a line is as one alternative of a filter says, its negation left out.
+fn line_condition(op: LineOp, text: &str) -> Option<Condition> {
     let line = || ident(schema::BODY);
-    let one = |text: &String| match op {
-        LineOp::Contains | LineOp::ContainsNot if text.is_empty() => lit(true),
-        LineOp::Contains | LineOp::ContainsNot => contains(line(), lit(text.as_str())),
+    Some(match op {
+        LineOp::Contains | LineOp::ContainsNot if text.is_empty() => Condition::exact(lit(true)),
+        LineOp::Contains | LineOp::ContainsNot => Condition::exact(contains(line(), lit(text))),
         LineOp::Matches | LineOp::MatchesNot => {
             let matched = regex(line(), text);
-            if regex::Regex::new(text).is_ok_and(|regex| regex.is_match("")) {
-                line().is_null().or(matched)
-            } else {
-                matched
-            }
+            let matches_empty = regex::Regex::new(text).is_ok_and(|regex| regex.is_match(""));
+            Condition::exact(match matches_empty {
+                true => line().is_null().or(matched),
+                false => matched,
+            })
         }
-    };
-    let any = alternatives
-        .iter()
-        .map(one)
-        .reduce(Expr::or)
-        .unwrap_or_else(|| lit(true));
-    match op {
-        LineOp::Contains | LineOp::Matches => any,
-        LineOp::ContainsNot | LineOp::MatchesNot => any.is_not_true(),
-    }
+        LineOp::Pattern | LineOp::PatternNot => {
+            let pattern = LinePattern::filter(text).ok()?;
+            let literals = pattern
+                .literals()
+                .map(|literal| contains(line(), lit(literal)))
+                .reduce(Expr::and)?;
+            Condition::in_part(literals)
+        }
+    })
 }

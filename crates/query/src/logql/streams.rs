@@ -1,6 +1,6 @@
 //! Look-ups of stream labels and streams, as label browsers and variables ask for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
@@ -73,37 +73,65 @@ pub async fn series(
         found = streams(source, &[], range).await?;
     }
     for query in selectors {
-        found.extend(streams(source, &parse_selector(query)?, range).await?);
+        found.extend(streams(source, &read_selector(query)?, range).await?);
     }
     Ok(found.into_iter().collect())
 }
 
+/// How many values each stream label has in the range, by label.
+///
+/// # Errors
+///
+/// A `query` that is no selector, or a source that fails.
+pub async fn detected_labels(
+    source: &impl LogSource,
+    query: Option<&str>,
+    range: TimeRange,
+) -> Result<BTreeMap<String, usize>, LogQlError> {
+    let found = streams(source, &selector(query)?, range).await?;
+    let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (name, value) in found.iter().flat_map(Labels::iter) {
+        values.entry(name).or_default().insert(value);
+    }
+    Ok(values
+        .into_iter()
+        .map(|(name, values)| (name.to_owned(), values.len()))
+        .collect())
+}
+
 fn selector(query: Option<&str>) -> Result<Vec<LabelMatcher>, LogQlError> {
     match query {
-        Some(query) if !query.trim().is_empty() => Ok(parse_selector(query)?),
+        Some(query) if !query.trim().is_empty() => read_selector(query),
         _ => Ok(Vec::new()),
     }
 }
 
-async fn streams(
+pub(super) fn read_selector(query: &str) -> Result<Vec<LabelMatcher>, LogQlError> {
+    parse_selector(query).map_err(|error| LogQlError::syntax(query, error))
+}
+
+/// The columns that tell one stream from another.
+pub(super) fn columns() -> Vec<String> {
+    STREAM
+        .iter()
+        .filter_map(|(label, _)| stream_column(label))
+        .collect()
+}
+
+pub(super) async fn streams(
     source: &impl LogSource,
     matchers: &[LabelMatcher],
     range: TimeRange,
 ) -> Result<BTreeSet<Labels>, LogQlError> {
-    let labels: Vec<(&str, String)> = STREAM
-        .iter()
-        .filter_map(|(label, _)| Some((*label, stream_column(label)?)))
-        .collect();
-    let columns = labels.iter().map(|(_, column)| column.clone()).collect();
     let mut found = BTreeSet::new();
-    for batch in distinct(source, matchers, range, columns).await? {
+    for batch in distinct(source, matchers, range, columns()).await? {
         let texts = batch
             .columns()
             .iter()
             .map(|column| cast(column, &DataType::Utf8).map_err(datafusion_error))
             .collect::<Result<Vec<_>, _>>()?;
         for row in 0..batch.num_rows() {
-            let pairs = labels.iter().zip(&texts).filter_map(|((label, _), texts)| {
+            let pairs = STREAM.iter().zip(&texts).filter_map(|((label, _), texts)| {
                 let texts = texts.as_string::<i32>();
                 texts.is_valid(row).then(|| (*label, texts.value(row)))
             });
@@ -132,6 +160,6 @@ async fn distinct(
     Ok(batches)
 }
 
-fn datafusion_error(error: datafusion::arrow::error::ArrowError) -> LogQlError {
+pub(super) fn datafusion_error(error: datafusion::arrow::error::ArrowError) -> LogQlError {
     LogQlError::Execution(error.into())
 }

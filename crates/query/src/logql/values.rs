@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use model::Labels;
+use regex::Regex;
 
-use crate::logql::ast::{AggregateOp, BinaryOp, Grouping, VectorMatching};
+use crate::logql::ast::{AggregateOp, BinaryOp, Grouping, Many, VectorMatching};
+use crate::logql::pushdown::anchored;
 
 /// One label set's values, one for each step; `None` where it has none.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +31,9 @@ pub(super) fn aggregate(
     grouping: Option<&Grouping>,
     series: Vec<Series>,
 ) -> Vec<Series> {
+    if matches!(op, AggregateOp::Sort | AggregateOp::SortDesc) {
+        return series;
+    }
     let mut groups: BTreeMap<Labels, Vec<Series>> = BTreeMap::new();
     for one in series {
         let labels = group_labels(&one.labels, grouping);
@@ -37,9 +42,9 @@ pub(super) fn aggregate(
     groups
         .into_iter()
         .flat_map(|(labels, members)| match op {
-            AggregateOp::Topk | AggregateOp::Bottomk => {
+            AggregateOp::Topk | AggregateOp::ApproxTopk | AggregateOp::Bottomk => {
                 let k = usize::try_from(parameter.unwrap_or(0)).unwrap_or(usize::MAX);
-                extremes(members, k, op == AggregateOp::Topk)
+                extremes(members, k, op != AggregateOp::Bottomk)
             }
             _ => vec![combine(op, labels, &members)],
         })
@@ -68,11 +73,56 @@ fn combine(op: AggregateOp, labels: Labels, members: &[Series]) -> Series {
                 AggregateOp::Min => values.into_iter().fold(f64::INFINITY, f64::min),
                 AggregateOp::Max => values.into_iter().fold(f64::NEG_INFINITY, f64::max),
                 AggregateOp::Count => count,
-                AggregateOp::Sum | AggregateOp::Topk | AggregateOp::Bottomk => values.iter().sum(),
+                AggregateOp::Stdvar => variance(&values),
+                AggregateOp::Stddev => variance(&values).sqrt(),
+                _ => values.iter().sum(),
             })
         })
         .collect();
     Series { labels, points }
+}
+
+fn variance(values: &[f64]) -> f64 {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let spread: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    spread / count
+}
+
+/// `label_replace`: where `pattern` matches the whole of the label `source`, `destination` becomes
+/// `replacement` with its groups filled in.
+///
+/// # Errors
+///
+/// A pattern that the parser let through, or label sets that become equal, in a sentence.
+pub(super) fn replace_label(
+    mut series: Vec<Series>,
+    destination: &str,
+    replacement: &str,
+    source: &str,
+    pattern: &str,
+) -> Result<Vec<Series>, String> {
+    let regex = Regex::new(&anchored(pattern)).map_err(|error| error.to_string())?;
+    for one in &mut series {
+        let value = one.labels.get(source).unwrap_or_default();
+        let Some(captures) = regex.captures(value) else {
+            continue;
+        };
+        let mut replaced = String::new();
+        captures.expand(replacement, &mut replaced);
+        one.labels = one.labels.with(destination, &replaced);
+    }
+    series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    match series
+        .windows(2)
+        .find(|pair| pair[0].labels == pair[1].labels)
+    {
+        Some(pair) => Err(format!(
+            "label_replace makes several series with the labels {}",
+            pair[0].labels
+        )),
+        None => Ok(series),
+    }
 }
 
 /// The members that are among the `k` largest or smallest, at the steps where they are.
@@ -130,14 +180,13 @@ pub(super) fn binary(
         (Value::Vector(left), Value::Vector(right)) if op.is_set_operator() => {
             Value::Vector(set_operation(op, matching, left, right, steps))
         }
-        (Value::Vector(left), Value::Vector(right)) => Value::Vector(one_to_one(
-            op,
-            bool_modifier,
-            matching,
-            left,
-            &right,
-            steps,
-        )?),
+        (Value::Vector(left), Value::Vector(right)) => {
+            let many = matching.and_then(|matching| matching.many.as_ref());
+            Value::Vector(match many {
+                Some(many) => many_to_one(op, bool_modifier, matching, many, left, right, steps)?,
+                None => one_to_one(op, bool_modifier, matching, left, &right, steps)?,
+            })
+        }
     })
 }
 
@@ -176,9 +225,9 @@ fn each_point(series: Vec<Series>, change: impl Fn(f64) -> Option<f64>) -> Vec<S
 fn signature(labels: &Labels, matching: Option<&VectorMatching>) -> Labels {
     match matching {
         None => labels.clone(),
-        Some(VectorMatching { on, labels: names }) => {
-            labels.filter(|name| names.iter().any(|label| label == name) == *on)
-        }
+        Some(VectorMatching {
+            on, labels: names, ..
+        }) => labels.filter(|name| names.iter().any(|label| label == name) == *on),
     }
 }
 
@@ -217,6 +266,90 @@ fn one_to_one(
         .collect())
 }
 
+/// `group_left` and `group_right`: each series of the side of many meets the one that has its
+/// signature, and keeps its own labels, with those of the other side that `include` names.
+fn many_to_one(
+    op: BinaryOp,
+    bool_modifier: bool,
+    matching: Option<&VectorMatching>,
+    many: &Many,
+    left: Vec<Series>,
+    right: Vec<Series>,
+    steps: usize,
+) -> Result<Vec<Series>, String> {
+    let (side_of_many, side_of_one, one_name) = match many.left {
+        true => (left, right, "right"),
+        false => (right, left, "left"),
+    };
+    let mut partners: HashMap<Labels, Vec<&Series>> = HashMap::new();
+    for one in &side_of_one {
+        let key = signature(&one.labels, matching);
+        let known = partners.entry(key.clone()).or_default();
+        let shares_step = |other: &&&Series| {
+            let mut points = other.points.iter().zip(&one.points);
+            points.any(|(a, b)| a.is_some() && b.is_some())
+        };
+        if known.iter().any(|other| shares_step(&other)) {
+            return Err(several(one_name, &key));
+        }
+        known.push(one);
+    }
+    let mut results: BTreeMap<Labels, Vec<Option<f64>>> = BTreeMap::new();
+    for series in &side_of_many {
+        let key = signature(&series.labels, matching);
+        for partner in partners.get(&key).into_iter().flatten() {
+            let labels = many
+                .include
+                .iter()
+                .fold(series.labels.clone(), |labels, name| {
+                    labels.with(name, partner.labels.get(name).unwrap_or_default())
+                });
+            let points: Vec<Option<f64>> = (0..steps)
+                .map(|step| {
+                    let (many_value, one_value) = (series.points[step]?, partner.points[step]?);
+                    let (left, right) = match many.left {
+                        true => (many_value, one_value),
+                        false => (one_value, many_value),
+                    };
+                    calculate(op, bool_modifier, left, right, left)
+                })
+                .collect();
+            merge_points_into(&mut results, labels, &points, steps)?;
+        }
+    }
+    Ok(results
+        .into_iter()
+        .filter(|(_, points)| points.iter().any(Option::is_some))
+        .map(|(labels, points)| Series { labels, points })
+        .collect())
+}
+
+fn merge_points_into(
+    results: &mut BTreeMap<Labels, Vec<Option<f64>>>,
+    labels: Labels,
+    points: &[Option<f64>],
+    steps: usize,
+) -> Result<(), String> {
+    let known = results
+        .entry(labels.clone())
+        .or_insert_with(|| vec![None; steps]);
+    for (known, point) in known.iter_mut().zip(points) {
+        if point.is_some() && known.is_some() {
+            return Err(format!(
+                "several results have the labels {labels}; name fewer labels in group_left or group_right"
+            ));
+        }
+        *known = known.or(*point);
+    }
+    Ok(())
+}
+
+fn several(side: &str, labels: &Labels) -> String {
+    format!(
+        "several series on the {side} side have the labels {labels}; aggregate them with sum by (…) first"
+    )
+}
+
 /// Joins the points of series that share a signature; at no step may two of them have a value.
 fn merge_points(
     merged: &mut HashMap<Labels, Vec<Option<f64>>>,
@@ -233,9 +366,7 @@ fn merge_points(
             continue;
         }
         if known.is_some() {
-            return Err(format!(
-                "several series on the {side} side have the labels {key}; aggregate them with sum by (…) first"
-            ));
+            return Err(several(side, &key));
         }
         *known = *point;
     }
@@ -330,6 +461,8 @@ mod tests {
             (AggregateOp::Min, [Some(1.0), Some(2.0)]),
             (AggregateOp::Max, [Some(5.0), Some(2.0)]),
             (AggregateOp::Count, [Some(2.0), Some(1.0)]),
+            (AggregateOp::Stdvar, [Some(4.0), Some(0.0)]),
+            (AggregateOp::Stddev, [Some(2.0), Some(0.0)]),
         ];
         for (op, expected) in cases {
             for grouping in [&by_a, &without_b] {
@@ -345,6 +478,30 @@ mod tests {
                 series(&[("a", "1"), ("b", "y")], &[Some(5.0), None]),
                 series(&[("a", "2"), ("b", "x")], &[None, Some(7.0)]),
             ]
+        );
+    }
+
+    #[test]
+    fn labels_are_made_of_others() {
+        let one = || vec![series(&[("from", "api-7")], &[Some(1.0)])];
+        let replace = |series, to: &str, with: &str, pattern: &str| {
+            replace_label(series, to, with, "from", pattern)
+        };
+        assert_eq!(
+            replace(one(), "to", "$1", "(.*)-\\d").unwrap()[0].labels,
+            Labels::new([("from", "api-7"), ("to", "api")])
+        );
+        assert_eq!(replace(one(), "to", "x", "api").unwrap(), one());
+        assert!(
+            replace(one(), "from", "", ".*").unwrap()[0]
+                .labels
+                .is_empty()
+        );
+        let two = vec![one()[0].clone(), series(&[("from", "api-8")], &[None])];
+        assert!(
+            replace(two, "from", "x", ".*")
+                .unwrap_err()
+                .contains("several series")
         );
     }
 
@@ -368,9 +525,56 @@ mod tests {
         let on_nothing = VectorMatching {
             on: true,
             labels: vec![],
+            many: None,
         };
         let error = binary(BinaryOp::Add, false, Some(&on_nothing), left(), right(), 2);
         assert!(error.unwrap_err().contains("left side"));
+        let grouped = |many_left: bool, include: &[&str]| {
+            let matching = VectorMatching {
+                on: true,
+                labels: vec!["a".to_owned()],
+                many: Some(Many {
+                    left: many_left,
+                    include: include.iter().map(|name| (*name).to_owned()).collect(),
+                }),
+            };
+            let many = Value::Vector(vec![
+                series(&[("a", "1"), ("b", "x")], &[Some(4.0), Some(1.0)]),
+                series(&[("a", "1"), ("b", "y")], &[Some(3.0), None]),
+                series(&[("a", "2"), ("b", "y")], &[Some(3.0), None]),
+            ]);
+            let one = Value::Vector(vec![series(
+                &[("a", "1"), ("team", "t")],
+                &[Some(2.0), Some(2.0)],
+            )]);
+            let (left, right) = match many_left {
+                true => (many, one),
+                false => (one, many),
+            };
+            binary(BinaryOp::Divide, false, Some(&matching), left, right, 2)
+        };
+        assert_eq!(
+            grouped(true, &["team"]),
+            Ok(Value::Vector(vec![
+                series(
+                    &[("a", "1"), ("b", "x"), ("team", "t")],
+                    &[Some(2.0), Some(0.5)]
+                ),
+                series(&[("a", "1"), ("b", "y"), ("team", "t")], &[Some(1.5), None]),
+            ]))
+        );
+        assert_eq!(
+            grouped(false, &[]),
+            Ok(Value::Vector(vec![
+                series(&[("a", "1"), ("b", "x")], &[Some(0.5), Some(2.0)]),
+                series(&[("a", "1"), ("b", "y")], &[Some(2.0 / 3.0), None]),
+            ]))
+        );
+        assert!(
+            grouped(true, &["b"])
+                .unwrap_err()
+                .contains("several results")
+        );
         let scaled = binary(
             BinaryOp::Multiply,
             false,

@@ -24,7 +24,7 @@ fn queries_read_and_print() {
         ),
         (
             r#"{} | a="b" and c>=5, d<1h30m or (e=10KB and f=~"g")"#,
-            r#"{} | (((a="b" and c >= 5) and d < 1h30m) or (e == 10000B and f=~"g"))"#,
+            r#"{} | (a="b" and (c >= 5 and (d < 1h30m or (e == 10000B and f=~"g"))))"#,
         ),
         (
             r#"{} | json="x" | status=200"#,
@@ -62,6 +62,59 @@ fn queries_read_and_print() {
             "(rate({} [1m]) / on (a) rate({} [1m])) or vector(0)",
         ),
         ("# note\n{} # more\n|= `x`", "{} |= \"x\""),
+        (
+            "{} |> `a <_>` or `b` !> \"c\" |= ip(\"::1\") or `x`",
+            r#"{} |> "a <_>" or "b" !> "c" |= ip("::1") or "x""#,
+        ),
+        (
+            r#"{} | json a, b="c[0].d" | logfmt --keep-empty --strict x="y" | logfmt --strict"#,
+            r#"{} | json a="a", b="c[0].d" | logfmt --strict --keep-empty x="y" | logfmt --strict"#,
+        ),
+        (
+            r#"{} | regexp `(?P<a>x)` | pattern "<a> <_>" | unpack | decolorize != "x""#,
+            r#"{} | regexp "(?P<a>x)" | pattern "<a> <_>" | unpack | decolorize != "x""#,
+        ),
+        (
+            r#"{} | line_format `{{.a}}` | label_format a=b, c="{{ .d | ToUpper }}""#,
+            r#"{} | line_format "{{.a}}" | label_format a=b, c="{{ .d | ToUpper }}""#,
+        ),
+        (
+            r#"{} | a = ip("10.0.0.0/8") or b!=ip("1.1.1.1-1.1.1.9") and c="d" e="f""#,
+            r#"{} | (a=ip("10.0.0.0/8") or (b!=ip("1.1.1.1-1.1.1.9") and (c="d" and e="f")))"#,
+        ),
+        ("{} | a > -5 | b >= +1", "{} | a > -5 | b >= 1"),
+        (
+            "rate(({}[5m] offset 1h) | json)",
+            "rate({} | json [5m] offset 1h)",
+        ),
+        (
+            "sum_over_time({} | unwrap duration_seconds(a) | __error__=`` [1w])",
+            r#"sum_over_time({} | unwrap duration(a) | __error__="" [7d])"#,
+        ),
+        (
+            "stddev(stdvar_over_time({} | unwrap bytes(a) [1h30m]) without (b))",
+            "stddev(stdvar_over_time({} | unwrap bytes(a) [1h30m]) without (b))",
+        ),
+        (
+            "sort_desc(approx_topk(2, rate_counter({} | unwrap a [1m])))",
+            "sort_desc(approx_topk(2, rate_counter({} | unwrap a [1m])))",
+        ),
+        (
+            "rate({}[1m]) * on (a, b) group_left (c) rate({}[1m])",
+            "rate({} [1m]) * on (a, b) group_left (c) rate({} [1m])",
+        ),
+        (
+            "rate({}[1m]) > bool ignoring (a) group_right rate({}[1m])",
+            "rate({} [1m]) > bool ignoring (a) group_right () rate({} [1m])",
+        ),
+        (
+            r#"label_replace(rate({}[1m]), "a", "$1", "b", "(.*)")"#,
+            r#"label_replace(rate({} [1m]), "a", "$1", "b", "(.*)")"#,
+        ),
+        (
+            "absent_over_time({} | unwrap a [1m])",
+            "absent_over_time({} | unwrap a [1m])",
+        ),
     ];
     for (text, printed) in cases {
         let expr = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -79,17 +132,27 @@ fn what_is_not_understood_is_an_error_at_its_place() {
         ("{a=«b»}", "expected a text in quotes"),
         ("{a=~«\"(\"»}", "invalid regular expression"),
         ("{} |~ «`[`»", "invalid regular expression"),
-        ("{} | «line_format» `x`", "line_format is not supported yet"),
         (
-            "{} | «label_format» a=b",
-            "label_format is not supported yet",
+            "{} | line_format «`{{ nope }}`»",
+            "function \"nope\" not defined",
         ),
-        ("{} «|>» `<_>`", "pattern line filters"),
-        ("{} | json «a»=\"b\"", "chosen fields"),
+        ("{} | label_format a=«\"{{\"»", "unclosed action"),
+        ("{} | label_format a=b, «a»=c", "set twice"),
+        ("{} | label_format «__error__»=c", "cannot be formatted"),
+        ("{} |> «`<a>`»", "names no captures"),
+        ("{} |> «`<_><_>`»", "side by side"),
+        ("{} | pattern «\"x\"»", "at least one named capture"),
+        ("{} | regexp «\"x\"»", "needs a named group"),
+        ("{} | json a=«\"b..c\"»", "no path"),
+        ("{} | logfmt «--lax»", "no flag"),
+        ("{} | «»", "expected a stage"),
+        ("{} | nope «»", "expected an operator"),
         ("{} | status >= «\"5\"»", "expected a number"),
         ("{} | status =~ «5»", "expected a regular expression"),
         ("{} | status«»", "expected an operator"),
-        ("{} |= «ip»(\"1.1.1.1\")", "ip() filters"),
+        ("{} |= ip(«\"1.1.1\"»)", "no address"),
+        ("{} |~ «ip»(\"1.1.1.1\")", "|= and != only"),
+        ("{} | a =~ «ip»(\"1.1.1.1\")", "= and != only"),
         ("{a=«\"b}»", "no closing quote"),
         (r#"{a="b«\q»"}"#, "unknown escape"),
         ("rate({}«)»", "expected a window"),
@@ -97,16 +160,31 @@ fn what_is_not_understood_is_an_error_at_its_place() {
         ("rate({}[«0s»])", "longer than 0s"),
         ("rate({}[«5parsecs»])", "no number, duration or size"),
         ("«nope»({}[5m])", "unknown function \"nope\""),
-        ("«stddev_over_time»({}[5m])", "not supported yet"),
+        ("«stddev_over_time»({}[5m])", "unwrapped values"),
+        ("rate({}[5m] «[5m]»)", "already a window"),
+        (
+            "sum_over_time({} | unwrap a «| json» [5m])",
+            "only label filters may follow",
+        ),
+        (
+            "label_replace(rate({}[1m]), «\"a-b\"», \"\", \"\", \"\")",
+            "no name of a label",
+        ),
+        ("sort(rate({}[1m])) «by (a)»", "takes no grouping"),
         ("sum(«{}»)", "numbers, and this is a log query"),
         ("topk(«0.5», rate({}[5m]))", "whole number"),
         ("rate({}[5m]) «+» {}", "one side is a log query"),
         ("rate({}[5m]) «and» 1", "one side is a number"),
         ("1 + «bool» 1", "belongs to comparisons"),
         (
-            "rate({}[5m]) * on (a) «group_left» rate({}[5m])",
-            "group_left is not supported",
+            "rate({}[5m]) * on (a) «group_left (a)» rate({}[5m])",
+            "already in on",
         ),
+        (
+            "rate({}[5m]) and on (a) «group_left» rate({}[5m])",
+            "many to many",
+        ),
+        ("1 «+» on (a) rate({}[5m])", "one side is a number"),
         ("«sum_over_time»({}[5m])", "unwrapped values"),
         ("count_over_time({} «| unwrap a» [5m])", "works on lines"),
         ("«count_over_time»({}[5m]) by (a)", "only with unwrap"),

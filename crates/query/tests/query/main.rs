@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod logql;
+mod logql_differential;
 mod logql_syntax;
 mod plans;
 mod search;

@@ -1,10 +1,10 @@
 //! Cuts a template into text and the tokens of its actions.
 
-use super::TemplateError;
+use crate::TemplateError;
 
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// Text outside of actions, trimmed already.
     Text(String),
     /// `{{`
@@ -46,10 +46,10 @@ pub(super) enum Token {
 }
 
 /// A token with the line it begins on.
-pub(super) type Placed = (Token, usize);
+pub(crate) type Placed = (Token, usize);
 
 /// Cuts `text` into tokens.
-pub(super) fn lex(text: &str) -> Result<Vec<Placed>, TemplateError> {
+pub(crate) fn lex(text: &str) -> Result<Vec<Placed>, TemplateError> {
     let mut lexer = Lexer {
         rest: text,
         line: 1,

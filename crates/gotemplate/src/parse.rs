@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::TemplateError;
-use super::functions;
-use super::lex::{Placed, Token, lex};
-use super::value::Value;
+use crate::TemplateError;
+use crate::builtins;
+use crate::lex::{Placed, Token, lex};
+use crate::value::Value;
 
 /// How deeply actions and parentheses may nest.
 const MAX_DEPTH: usize = 100;
 
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     /// Text as it is.
     Text(String),
     /// `{{ pipeline }}`
@@ -38,47 +38,47 @@ pub(super) enum Node {
 
 /// A pipeline with what follows from it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Branch {
+pub(crate) struct Branch {
     /// What is tested or iterated.
-    pub(super) pipeline: Pipeline,
+    pub(crate) pipeline: Pipeline,
     /// Taken when it is true or has elements.
-    pub(super) then: Vec<Node>,
+    pub(crate) then: Vec<Node>,
     /// Taken otherwise.
-    pub(super) otherwise: Vec<Node>,
+    pub(crate) otherwise: Vec<Node>,
 }
 
 /// `$x := a | b`
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pipeline {
+pub(crate) struct Pipeline {
     /// The variables set, at most two.
-    pub(super) variables: Vec<String>,
+    pub(crate) variables: Vec<String>,
     /// Whether they are new.
-    pub(super) declares: bool,
+    pub(crate) declares: bool,
     /// The commands, each fed with the previous one's value.
-    pub(super) commands: Vec<Command>,
+    pub(crate) commands: Vec<Command>,
 }
 
 /// A function or value with its arguments.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Command {
+pub(crate) struct Command {
     /// What is called or yielded.
-    pub(super) head: Operand,
+    pub(crate) head: Operand,
     /// Arguments.
-    pub(super) args: Vec<Operand>,
+    pub(crate) args: Vec<Operand>,
 }
 
 /// A value, function or field path.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Operand {
+pub(crate) struct Operand {
     /// Where it begins.
-    pub(super) term: Term,
+    pub(crate) term: Term,
     /// `.a.b` behind it.
-    pub(super) fields: Vec<String>,
+    pub(crate) fields: Vec<String>,
 }
 
 /// What an operand begins with.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Term {
+pub(crate) enum Term {
     /// `.`
     Dot,
     /// `$x`
@@ -93,10 +93,12 @@ pub(super) enum Term {
 
 type Definitions = BTreeMap<String, Vec<Node>>;
 
-/// Parses `text`; `variables` exist from the start.
-pub(super) fn parse(
+/// Parses `text`; `variables` exist from the start, and functions are Go's own and those
+/// that `has_function` knows.
+pub(crate) fn parse(
     text: &str,
     variables: &[&str],
+    has_function: fn(&str) -> bool,
 ) -> Result<(Vec<Node>, Definitions), TemplateError> {
     let mut parser = Parser {
         tokens: lex(text)?,
@@ -105,6 +107,7 @@ pub(super) fn parse(
         definitions: BTreeMap::new(),
         depth: 0,
         loops: 0,
+        has_function,
     };
     parser
         .scope
@@ -133,6 +136,7 @@ struct Parser {
     definitions: Definitions,
     depth: usize,
     loops: usize,
+    has_function: fn(&str) -> bool,
 }
 
 impl Parser {
@@ -443,7 +447,7 @@ impl Parser {
                 Term::Variable(name)
             }
             Some(Token::Word(name)) => {
-                if !functions::exists(&name) {
+                if !builtins::exists(&name) && !(self.has_function)(&name) {
                     return Err(self.error(format!("function {name:?} not defined")));
                 }
                 Term::Function(name)
@@ -502,5 +506,79 @@ fn describe(token: Option<&Token>) -> String {
         Some(Token::Int(number)) => number.to_string(),
         Some(Token::Float(number)) => number.to_string(),
         Some(Token::Quoted(text) | Token::Text(text)) => format!("{text:?}"),
+    }
+}
+
+/// The fields of the data that nodes name; `None` when they use the data in another way.
+pub(crate) fn fields<'t>(body: &'t [Node], definitions: &'t Definitions) -> Option<Vec<&'t str>> {
+    // What a definition calls "." is whatever its caller gives it.
+    if !definitions.is_empty() {
+        return None;
+    }
+    let mut found = Vec::new();
+    let mut told = true;
+    visit(body, false, &mut |operand, rebound| match &operand.term {
+        Term::Dot if rebound => {}
+        Term::Variable(name) if !name.is_empty() => {}
+        Term::Dot | Term::Variable(_) => match operand.fields.first() {
+            Some(field) => found.push(field.as_str()),
+            None => told = false,
+        },
+        Term::Function(_) | Term::Literal(_) | Term::Parens(_) => {}
+    });
+    told.then_some(found)
+}
+
+/// Whether nodes call a function.
+pub(crate) fn calls(body: &[Node], definitions: &Definitions, name: &str) -> bool {
+    let mut found = false;
+    for nodes in definitions.values().map(Vec::as_slice).chain([body]) {
+        visit(nodes, false, &mut |operand, _| {
+            found |= matches!(&operand.term, Term::Function(called) if called == name);
+        });
+    }
+    found
+}
+
+/// Hands every operand to `see`, with whether "." stands for something else than the data there.
+fn visit<'t>(nodes: &'t [Node], rebound: bool, see: &mut impl FnMut(&'t Operand, bool)) {
+    for node in nodes {
+        match node {
+            Node::Text(_) | Node::Break | Node::Continue => {}
+            Node::Print(pipeline) => visit_pipeline(pipeline, rebound, see),
+            Node::Call { data, .. } => {
+                if let Some(pipeline) = data {
+                    visit_pipeline(pipeline, rebound, see);
+                }
+            }
+            Node::If(branch) => visit_branch(branch, rebound, rebound, see),
+            Node::With(branch) | Node::Range(branch) => visit_branch(branch, rebound, true, see),
+        }
+    }
+}
+
+fn visit_branch<'t>(
+    branch: &'t Branch,
+    rebound: bool,
+    inside: bool,
+    see: &mut impl FnMut(&'t Operand, bool),
+) {
+    visit_pipeline(&branch.pipeline, rebound, see);
+    visit(&branch.then, inside, see);
+    visit(&branch.otherwise, rebound, see);
+}
+
+fn visit_pipeline<'t>(
+    pipeline: &'t Pipeline,
+    rebound: bool,
+    see: &mut impl FnMut(&'t Operand, bool),
+) {
+    for command in &pipeline.commands {
+        for operand in std::iter::once(&command.head).chain(&command.args) {
+            see(operand, rebound);
+            if let Term::Parens(inner) = &operand.term {
+                visit_pipeline(inner, rebound, see);
+            }
+        }
     }
 }

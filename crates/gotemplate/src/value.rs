@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::Labels;
 
-use super::format;
+use crate::format;
 
 /// A value in a template, with Go's kinds as far as rules and messages meet them.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +46,7 @@ pub struct Sample {
 
 impl Value {
     /// Go's truth: zero values and empty collections are false.
-    pub(super) fn is_true(&self) -> bool {
+    pub fn is_true(&self) -> bool {
         match self {
             Self::Nil => false,
             Self::Bool(flag) => *flag,
@@ -61,7 +61,7 @@ impl Value {
     }
 
     /// The kind's name in messages.
-    pub(super) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Nil => "nil",
             Self::Bool(_) => "bool",
@@ -78,7 +78,7 @@ impl Value {
     }
 
     /// As `{{ . }}` prints it.
-    pub(super) fn print(&self) -> String {
+    pub fn print(&self) -> String {
         match self {
             Self::Nil => "<no value>".to_owned(),
             Self::Bool(flag) => flag.to_string(),
@@ -123,5 +123,12 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Self::Text(text)
+    }
+}
+
+/// A label set as template data.
+impl From<&Labels> for Value {
+    fn from(labels: &Labels) -> Self {
+        Self::Labels(labels.clone())
     }
 }

@@ -1,12 +1,11 @@
 //! Runs a parsed template.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::functions;
-use super::parse::{Branch, Command, Node, Operand, Pipeline, Term};
-use super::value::{Sample, Value};
-use super::{Context, TemplateError, format};
+use crate::builtins::{self, escape_html};
+use crate::parse::{Branch, Command, Node, Operand, Pipeline, Term};
+use crate::value::{Sample, Value};
+use crate::{Functions, Options, TemplateError, format};
 
 /// Nodes and commands that one execution may run.
 const MAX_STEPS: usize = 100_000;
@@ -18,16 +17,18 @@ const MAX_CALLS: usize = 50;
 type Definitions = BTreeMap<String, Vec<Node>>;
 
 /// The output of `body`.
-pub(super) fn execute(
+pub(crate) fn execute(
     body: &[Node],
     definitions: &Definitions,
     data: &Value,
     variables: &[(&str, Value)],
-    context: &Context<'_>,
+    options: Options,
+    functions: &dyn Functions,
 ) -> Result<String, TemplateError> {
     let mut run = Run {
         definitions,
-        context,
+        options,
+        functions,
         out: String::new(),
         steps: 0,
         calls: 0,
@@ -50,9 +51,11 @@ enum Flow {
     Continue,
 }
 
-pub(super) struct Run<'a> {
+/// A template while it runs.
+pub struct Run<'a> {
     definitions: &'a Definitions,
-    pub(super) context: &'a Context<'a>,
+    options: Options,
+    functions: &'a dyn Functions,
     out: String,
     steps: usize,
     calls: usize,
@@ -127,7 +130,7 @@ impl Run<'_> {
     }
 
     fn print(&mut self, value: &Value) -> Result<(), TemplateError> {
-        if !self.context.html {
+        if !self.options.html {
             return self.write(&value.print());
         }
         match value {
@@ -200,8 +203,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What a defined template prints, for `tmpl`.
-    pub(super) fn capture(&mut self, name: &str, data: &Value) -> Result<String, TemplateError> {
+    /// What the defined template `name` prints for `data`.
+    ///
+    /// # Errors
+    ///
+    /// There is no such template, or it fails.
+    pub fn capture(&mut self, name: &str, data: &Value) -> Result<String, TemplateError> {
         let before = self.out.len();
         self.call(name, data)?;
         Ok(self.out.split_off(before))
@@ -293,7 +300,7 @@ impl Run<'_> {
                 } else {
                     Vec::new()
                 };
-                functions::call(self, name, own)?
+                self.call_function(name, &own)?
             }
         };
         for (index, field) in fields.iter().enumerate() {
@@ -312,6 +319,20 @@ impl Run<'_> {
             "a {} is no function and takes no arguments",
             value.kind()
         )))
+    }
+
+    /// Go's own function of this name, else one of the user's.
+    fn call_function(&mut self, name: &str, args: &[Value]) -> Result<Value, TemplateError> {
+        let functions = self.functions;
+        let result = functions
+            .call(self, name, args)
+            .unwrap_or_else(|| builtins::call(name, args));
+        result.map_err(|error| match error {
+            TemplateError::Execution(message) => {
+                TemplateError::execution(format!("error calling {name}: {message}"))
+            }
+            other => other,
+        })
     }
 
     fn field(
@@ -351,7 +372,7 @@ impl Run<'_> {
     }
 
     fn missing(&self, name: &str, zero: Value) -> Result<Value, TemplateError> {
-        if self.context.missing_key_is_error {
+        if self.options.missing_key_is_error {
             return Err(TemplateError::execution(format!(
                 "no entry for key {name:?}"
             )));
@@ -419,23 +440,4 @@ fn entries(collection: Value) -> Result<Vec<(Value, Value)>, TemplateError> {
             )));
         }
     })
-}
-
-/// `text` with the characters escaped that mean something in HTML's text and attributes.
-pub(crate) fn escape_html(text: &str) -> Cow<'_, str> {
-    if !text.contains(['<', '>', '&', '"', '\'']) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&#34;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    Cow::Owned(out)
 }

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::TemplateError;
-use super::value::Value;
+use crate::TemplateError;
+use crate::value::Value;
 
 /// Go's `%g`: the fewest digits, or `precision` significant ones; with an exponent when that is
 /// below -4 or reaches the precision, which counts as 6 for the fewest digits.
-pub(super) fn general(value: f64, precision: Option<usize>) -> String {
+pub fn general(value: f64, precision: Option<usize>) -> String {
     if let Some(text) = not_finite(value) {
         return text;
     }
@@ -49,7 +49,7 @@ fn not_finite(value: f64) -> Option<String> {
 }
 
 /// Go's `time.Duration.String`: `1h2m0.5s`, `30m0s`, `1.5ms`, `0s`.
-pub(super) fn duration(nanos: i64) -> String {
+pub fn duration(nanos: i64) -> String {
     if nanos == 0 {
         return "0s".to_owned();
     }
@@ -113,7 +113,7 @@ const LAYOUT: [(&str, &str); 25] = [
 ];
 
 /// Go's `time.Time.Format` in UTC.
-pub(super) fn time(nanos: i64, layout: &str) -> String {
+pub fn time(nanos: i64, layout: &str) -> String {
     let Ok(instant) = Timestamp::from_nanosecond(i128::from(nanos)) else {
         return nanos.to_string();
     };
@@ -141,6 +141,57 @@ pub(super) fn time(nanos: i64, layout: &str) -> String {
         }
     }
     out
+}
+
+/// Go's `time.Parse`: Unix ns, in UTC where the layout has no zone; `None` when `text` is not of
+/// the layout.
+pub fn parse_time(layout: &str, text: &str) -> Option<i64> {
+    let mut form = String::new();
+    let mut rest = layout;
+    let mut text = text.to_owned();
+    while let Some(first) = rest.chars().next() {
+        if let Some((_, after)) = subseconds(rest, 0) {
+            form.push_str("%.f");
+            rest = after;
+            continue;
+        }
+        let known = LAYOUT
+            .iter()
+            .find_map(|(go, strftime)| Some((*go, *strftime, rest.strip_prefix(go)?)));
+        let Some((go, strftime, after)) = known else {
+            if first == '%' {
+                form.push('%');
+            }
+            form.push(first);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        };
+        rest = after;
+        form.push_str(match go {
+            "-07:00" => "%:z",
+            "-0700" => "%z",
+            "Z07:00" => {
+                if let Some(utc) = text.strip_suffix('Z') {
+                    text = format!("{utc}+00:00");
+                }
+                "%:z"
+            }
+            _ => strftime,
+        });
+    }
+    let parts = jiff::fmt::strtime::parse(&form, &text).ok()?;
+    let instant = match parts.to_timestamp() {
+        Ok(instant) => instant,
+        Err(_) => {
+            let date = parts.to_date().ok()?;
+            let time = parts.to_time().unwrap_or(jiff::civil::Time::midnight());
+            date.to_datetime(time)
+                .to_zoned(TimeZone::UTC)
+                .ok()?
+                .timestamp()
+        }
+    };
+    i64::try_from(instant.as_nanosecond()).ok()
 }
 
 /// `.000` prints that many digits, `.999` the same without trailing zeros.
@@ -177,7 +228,11 @@ struct Verb {
 const MAX_WIDTH: usize = 1_000;
 
 /// Go's `fmt.Sprintf`.
-pub(super) fn printf(format: &str, args: &[Value]) -> Result<String, TemplateError> {
+///
+/// # Errors
+///
+/// A width or precision past 1,000, or `*` without an integer.
+pub fn printf(format: &str, args: &[Value]) -> Result<String, TemplateError> {
     let mut out = String::new();
     let mut args = args.iter();
     let mut chars = format.chars().peekable();
