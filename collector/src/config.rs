@@ -8,6 +8,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::TenantId;
 use store::StoreConfig;
 
 pub(crate) use file::Settings;
@@ -26,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) otlp_grpc: SocketAddr,
     /// Where OTLP over HTTP listens.
     pub(crate) otlp_http: SocketAddr,
+    /// Where syslog is received.
+    pub(crate) syslog: SyslogConfig,
     /// The base of links, without a trailing slash; `None` means the HTTP address.
     pub(crate) external_url: Option<String>,
     /// Bounds of requests.
@@ -42,6 +45,19 @@ pub(crate) struct Config {
     pub(crate) evaluation_interval: Duration,
     /// Which of the server's own log lines are printed, in `tracing`'s filter syntax.
     pub(crate) log_filter: String,
+}
+
+/// Where syslog is received, and how it is read.
+#[derive(Debug, Clone)]
+pub(crate) struct SyslogConfig {
+    /// Where it is received over TCP, if at all.
+    pub(crate) tcp: Option<SocketAddr>,
+    /// Where it is received over UDP, if at all.
+    pub(crate) udp: Option<SocketAddr>,
+    /// Whose logs the messages are.
+    pub(crate) tenant: TenantId,
+    /// Seconds ahead of UTC of times that name no zone.
+    pub(crate) utc_offset: i32,
 }
 
 /// Bounds of one request, and of all of them together.
@@ -193,6 +209,7 @@ impl Config {
             http: address("http.listen", settings.http.listen, "127.0.0.1:8770")?,
             otlp_grpc: address("otlp.grpc", settings.otlp.grpc, "127.0.0.1:4317")?,
             otlp_http: address("otlp.http", settings.otlp.http, "127.0.0.1:4318")?,
+            syslog: SyslogConfig::check(settings.syslog, open_to_all)?,
             external_url: settings.external_url.map(external_url).transpose()?,
             limits,
             store,
@@ -206,6 +223,27 @@ impl Config {
                 None => Duration::from_secs(60),
             },
             log_filter: settings.log_filter.unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+impl SyslogConfig {
+    fn check(settings: file::SyslogSettings, open_to_all: bool) -> Result<Self, ConfigError> {
+        let address = |field: &'static str, text: Option<String>| {
+            text.map(|text| listen_address(field, &text, open_to_all))
+                .transpose()
+        };
+        Ok(Self {
+            tcp: address("syslog.tcp", settings.tcp)?,
+            udp: address("syslog.udp", settings.udp)?,
+            tenant: match settings.tenant {
+                Some(name) => name.parse().map_err(|err| ConfigError::Value {
+                    field: "syslog.tenant",
+                    message: format!("{err}"),
+                })?,
+                None => TenantId::default_tenant(),
+            },
+            utc_offset: settings.utc_offset.map_or(0, units::UtcOffset::seconds),
         })
     }
 }
@@ -399,6 +437,13 @@ mod tests {
             ),
             ("external_url: watch\n", &[], "external_url: expected a URL"),
             ("auth: everyone\n", &[], "/watchkeeper.yaml:1:7: "),
+            ("syslog: {udp: '0.0.0.0:514'}\n", &[], "\"auth: none\""),
+            ("syslog: {tenant: 'a b'}\n", &[], "syslog.tenant: "),
+            (
+                "syslog: {utc_offset: CET}\n",
+                &[],
+                "offset from UTC such as +02:00",
+            ),
             (
                 "limits: {bodies_in_flight: 1MiB}\n",
                 &[],
@@ -465,6 +510,7 @@ mod tests {
     fn an_empty_file_is_the_defaults() {
         let config = load("", &[], ServeArgs::default()).unwrap();
         assert_eq!(config.http.to_string(), "127.0.0.1:8770");
+        assert_eq!((config.syslog.tcp, config.syslog.udp), (None, None));
         assert_eq!(config.store.data_dir, PathBuf::from("./data"));
     }
 }

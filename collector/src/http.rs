@@ -1,4 +1,5 @@
-//! The main HTTP port: query APIs, administration, OTLP under `/otlp`, and the web UI.
+//! The main HTTP port: query APIs, administration, the web UI, and telemetry in: OTLP under
+//! `/otlp`, Loki push, Elasticsearch's `_bulk`.
 
 mod admin;
 mod error;
@@ -21,13 +22,13 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::app::App;
-use crate::receivers::otlp_http;
+use crate::receivers::{elasticsearch, loki_push, otlp_http};
 use crate::self_metrics;
 
 pub(crate) use error::ApiError;
@@ -48,13 +49,14 @@ pub(crate) fn routes(app: App) -> Router {
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(QUERY_BODY_BYTES));
     Router::new()
-        .route("/", get(|| async { Redirect::temporary("/ui/") }))
         .route("/-/healthy", get(admin::healthy))
         .route("/-/ready", get(admin::ready))
         .route("/-/flush", post(admin::flush))
         .route("/metrics", get(admin::metrics))
         .merge(queries)
         .nest("/otlp", otlp_http::routes())
+        .merge(loki_push::routes())
+        .merge(elasticsearch::routes())
         .merge(ui::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

@@ -1,11 +1,15 @@
-//! Telemetry in: what OTLP over gRPC and over HTTP share.
+//! Telemetry in: OTLP, Loki push, Elasticsearch's `_bulk`, syslog, and what they share.
 //!
 //! A receiver turns a request into its uncompressed body and hands it to the store, which answers
 //! once the body is durable and visible. Nothing is decoded here, and nothing is buffered beyond
 //! the budget: when that is spent, senders are told to come back.
 
+mod body;
+pub(crate) mod elasticsearch;
+pub(crate) mod loki_push;
 pub(crate) mod otlp_grpc;
 pub(crate) mod otlp_http;
+pub(crate) mod syslog;
 
 use std::time::Duration;
 
@@ -50,6 +54,13 @@ impl BodyBudget {
         self.kibibytes
             .try_acquire_many(kibibytes)
             .map_err(|_| Refused::busy("too many request bodies in flight".to_owned()))
+    }
+
+    /// Waits until `bytes` can be set aside, for senders that cannot be told to come back; `None`
+    /// never happens, since the semaphore is not closed.
+    async fn wait(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let kibibytes = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX);
+        self.kibibytes.acquire_many(kibibytes).await.ok()
     }
 
     /// Waits until one more body may be decompressed; `None` never happens, since the semaphore
@@ -158,16 +169,21 @@ pub(crate) fn export_response(
     encoding: Encoding,
     outcome: &IngestOutcome,
 ) -> Vec<u8> {
+    let message = rejections(outcome, "items");
+    wire::rpc::export_response(signal, encoding, outcome.rejected, &message)
+}
+
+/// How many items were rejected, and why, in one sentence.
+fn rejections(outcome: &IngestOutcome, items: &str) -> String {
     let reasons: Vec<String> = outcome
         .reasons
         .iter()
         .map(|rejected| format!("{} because {}", rejected.count, rejected.reason))
         .collect();
-    let message = format!(
-        "{} of {} items rejected: {}",
+    format!(
+        "{} of {} {items} rejected: {}",
         outcome.rejected,
         outcome.accepted + outcome.rejected,
         reasons.join("; ")
-    );
-    wire::rpc::export_response(signal, encoding, outcome.rejected, &message)
+    )
 }

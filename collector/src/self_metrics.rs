@@ -10,6 +10,10 @@ pub(crate) const INGESTED_BYTES: &str = "watchkeeper_ingested_bytes_total";
 pub(crate) const REJECTED_ITEMS: &str = "watchkeeper_rejected_items_total";
 /// Requests refused as a whole, by `signal` and `status`.
 pub(crate) const REFUSED_REQUESTS: &str = "watchkeeper_refused_requests_total";
+/// Syslog messages taken, by `transport`.
+pub(crate) const SYSLOG_MESSAGES: &str = "watchkeeper_syslog_messages_total";
+/// Syslog messages that were lost because the store did not take them, by `transport`.
+pub(crate) const SYSLOG_DROPPED: &str = "watchkeeper_syslog_dropped_messages_total";
 /// From a request's arrival to its items being durable and visible to queries, by `signal`.
 pub(crate) const INGEST_TO_VISIBLE: &str = "watchkeeper_ingest_to_visible_seconds";
 /// How long HTTP requests take, by `route`, `method` and `status`.
@@ -51,6 +55,11 @@ fn describe() {
         "Items refused inside requests that were otherwise taken"
     );
     metrics::describe_counter!(REFUSED_REQUESTS, "Requests refused as a whole");
+    metrics::describe_counter!(SYSLOG_MESSAGES, "Syslog messages taken");
+    metrics::describe_counter!(
+        SYSLOG_DROPPED,
+        "Syslog messages that were lost because the store did not take them"
+    );
     metrics::describe_histogram!(
         INGEST_TO_VISIBLE,
         "From a request's arrival to its items being durable and visible to queries"

@@ -13,7 +13,7 @@ use axum::Router;
 use model::{Labels, TenantId};
 use serde_json::json;
 use store::{Readiness, Store};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -22,9 +22,9 @@ use tonic::service::Routes;
 
 use crate::app::{App, AppState};
 use crate::cli::ServeArgs;
-use crate::config::Config;
+use crate::config::{Config, SyslogConfig};
 use crate::query_cost::QueryGate;
-use crate::receivers::{BodyBudget, otlp_grpc};
+use crate::receivers::{BodyBudget, otlp_grpc, syslog};
 use crate::rules::{DatabaseStateStore, StoreDataSource, StoreSampleSink};
 use crate::{http, self_metrics};
 
@@ -86,7 +86,7 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> anyhow::Result<Exit
         stopping: stop.clone(),
     });
     let addresses = ports.addresses()?;
-    let servers = Servers::start(ports, &app);
+    let servers = Servers::start(ports, &app, &config.syslog);
 
     let outcome = tokio::select! {
         failure = announce_when_ready(&store, &addresses, ready_file) => failure,
@@ -139,11 +139,13 @@ fn signals() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// The three listening sockets.
+/// The listening sockets.
 struct Ports {
     http: TcpListener,
     otlp_grpc: TcpListener,
     otlp_http: TcpListener,
+    syslog_tcp: Option<TcpListener>,
+    syslog_udp: Option<UdpSocket>,
 }
 
 /// Where they listen: with the ports that were picked for port 0.
@@ -151,6 +153,8 @@ struct Addresses {
     http: SocketAddr,
     otlp_grpc: SocketAddr,
     otlp_http: SocketAddr,
+    syslog_tcp: Option<SocketAddr>,
+    syslog_udp: Option<SocketAddr>,
 }
 
 impl Ports {
@@ -164,6 +168,18 @@ impl Ports {
             http: bind("HTTP", config.http).await?,
             otlp_grpc: bind("OTLP over gRPC", config.otlp_grpc).await?,
             otlp_http: bind("OTLP over HTTP", config.otlp_http).await?,
+            syslog_tcp: match config.syslog.tcp {
+                Some(address) => Some(bind("syslog over TCP", address).await?),
+                None => None,
+            },
+            syslog_udp: match config.syslog.udp {
+                Some(address) => Some(
+                    UdpSocket::bind(address)
+                        .await
+                        .with_context(|| format!("listen on {address} for syslog over UDP"))?,
+                ),
+                None => None,
+            },
         })
     }
 
@@ -174,6 +190,11 @@ impl Ports {
             http: address(&self.http)?,
             otlp_grpc: address(&self.otlp_grpc)?,
             otlp_http: address(&self.otlp_http)?,
+            syslog_tcp: self.syslog_tcp.as_ref().map(address).transpose()?,
+            syslog_udp: match &self.syslog_udp {
+                Some(socket) => Some(socket.local_addr().context("read a port's address")?),
+                None => None,
+            },
         })
     }
 }
@@ -244,18 +265,32 @@ async fn announce_when_ready(
         http,
         otlp_grpc,
         otlp_http,
+        syslog_tcp,
+        syslog_udp,
     } = addresses;
+    let mut line = format!(
+        "watchkeeper is ready: http=http://{http} otlp_grpc=http://{otlp_grpc} otlp_http=http://{otlp_http}"
+    );
+    let mut ready = json!({
+        "http": http.to_string(),
+        "otlp_grpc": otlp_grpc.to_string(),
+        "otlp_http": otlp_http.to_string(),
+        "pid": std::process::id(),
+    });
+    for (name, scheme, address) in [
+        ("syslog_tcp", "tcp", syslog_tcp),
+        ("syslog_udp", "udp", syslog_udp),
+    ] {
+        if let Some(address) = address {
+            line.push_str(&format!(" {name}={scheme}://{address}"));
+            ready[name] = address.to_string().into();
+        }
+    }
     let mut out = std::io::stdout().lock();
-    writeln!(out, "watchkeeper is ready: http=http://{http} otlp_grpc=http://{otlp_grpc} otlp_http=http://{otlp_http}")
+    writeln!(out, "{line}")
         .and_then(|()| out.flush())
         .context("print the addresses")?;
     if let Some(path) = ready_file {
-        let ready = json!({
-            "http": http.to_string(),
-            "otlp_grpc": otlp_grpc.to_string(),
-            "otlp_http": otlp_http.to_string(),
-            "pid": std::process::id(),
-        });
         write_whole(path, &format!("{ready}\n"))
             .with_context(|| format!("write the ready file {}", path.display()))?;
     }
@@ -270,14 +305,14 @@ fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::rename(&name, path)
 }
 
-/// The three servers and how they are stopped.
+/// The servers and how they are stopped.
 struct Servers {
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Servers {
-    fn start(ports: Ports, app: &App) -> Self {
+    fn start(ports: Ports, app: &App, syslog: &SyslogConfig) -> Self {
         let servers = Self {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -289,6 +324,19 @@ impl Servers {
             http::otlp_routes(App::clone(app)),
         );
         servers.grpc(ports.otlp_grpc, otlp_grpc::routes(App::clone(app)));
+        let sink = syslog::Sink {
+            app: App::clone(app),
+            tenant: syslog.tenant.clone(),
+            utc_offset: syslog.utc_offset,
+            stop: servers.stop.clone(),
+        };
+        if let Some(listener) = ports.syslog_tcp {
+            let served = syslog::serve_tcp(listener, sink.clone());
+            servers.tasks.spawn(served);
+        }
+        if let Some(socket) = ports.syslog_udp {
+            servers.tasks.spawn(syslog::serve_udp(socket, sink));
+        }
         servers.tasks.close();
         servers
     }

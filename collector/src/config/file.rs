@@ -12,7 +12,7 @@ use serde::Deserialize;
 use store::RetentionRule;
 
 use super::ConfigError;
-use super::units::{ByteSize, Count, Secret, Span};
+use super::units::{ByteSize, Count, Secret, Span, UtcOffset};
 use crate::cli::ServeArgs;
 
 /// Declares a section: its fields, and how a later source overrides an earlier one.
@@ -53,6 +53,20 @@ section!(
         grpc: String,
         /// OTLP over HTTP, host:port. Default 127.0.0.1:4318.
         http: String,
+    }
+);
+
+section!(
+    /// Syslog (RFC 5424 and RFC 3164), which is received only where this says so.
+    SyslogSettings {
+        /// Syslog over TCP, host:port, usually port 601 or 514. Default: none.
+        tcp: String,
+        /// Syslog over UDP, host:port, usually port 514. Default: none.
+        udp: String,
+        /// Whose logs the messages are. Default: default.
+        tenant: String,
+        /// The zone of times that name none, as RFC 3164 has them. Default: +00:00.
+        utc_offset: UtcOffset,
     }
 );
 
@@ -226,6 +240,7 @@ pub(crate) struct Settings {
     pub(super) log_filter: Option<String>,
     pub(super) http: HttpSettings,
     pub(super) otlp: OtlpSettings,
+    pub(super) syslog: SyslogSettings,
     pub(super) retention: RetentionSettings,
     pub(super) storage: StorageSettings,
     pub(super) ingest_log: IngestLogSettings,
@@ -247,6 +262,7 @@ const TOP_FIELDS: &[&str] = &[
 const SECTIONS: &[(&str, &[&str])] = &[
     ("http", HttpSettings::FIELDS),
     ("otlp", OtlpSettings::FIELDS),
+    ("syslog", SyslogSettings::FIELDS),
     ("retention", RetentionSettings::FIELDS),
     ("storage", StorageSettings::FIELDS),
     ("ingest_log", IngestLogSettings::FIELDS),
@@ -349,6 +365,7 @@ impl Settings {
         self.log_filter = later.log_filter.or(self.log_filter.take());
         self.http.overlay(later.http);
         self.otlp.overlay(later.otlp);
+        self.syslog.overlay(later.syslog);
         self.retention.overlay(later.retention);
         self.storage.overlay(later.storage);
         self.ingest_log.overlay(later.ingest_log);

@@ -19,6 +19,17 @@ pub(crate) struct Span(i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Count(usize);
 
+/// A zone as its distance from UTC: `+02:00`, `-0330`, `Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UtcOffset(i32);
+
+impl UtcOffset {
+    /// Seconds ahead of UTC.
+    pub(crate) fn seconds(self) -> i32 {
+        self.0
+    }
+}
+
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(pub(crate) String);
@@ -103,6 +114,25 @@ fn parse_bytes(text: &str) -> Option<usize> {
     number.parse::<usize>().ok()?.checked_mul(scale)
 }
 
+fn parse_utc_offset(text: &str) -> Option<i32> {
+    if text == "Z" {
+        return Some(0);
+    }
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_at_checked(2)?;
+    let minutes = minutes.strip_prefix(':').unwrap_or(minutes);
+    let number = |text: &str| -> Option<i32> {
+        let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| is_number)
+    };
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    (hours <= 18 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
+}
+
 /// Reads a scalar, however YAML typed it, by its text.
 struct ScalarVisitor<T> {
     expected: &'static str,
@@ -149,6 +179,9 @@ scalar!(Span, "a duration such as 30s, 15m or 30d", |text| {
     model::time::parse_duration(text).ok().map(Span)
 });
 scalar!(Count, "a whole number", |text| text.parse().ok().map(Count));
+scalar!(UtcOffset, "an offset from UTC such as +02:00", |text| {
+    parse_utc_offset(text).map(UtcOffset)
+});
 scalar!(Secret, "a text", |text| Some(Secret(text.to_owned())));
 
 #[cfg(test)]
@@ -167,6 +200,26 @@ mod tests {
             ("99999999999GiB", None),
         ] {
             assert_eq!(parse_bytes(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn offsets_have_hours_and_minutes() {
+        for (text, expected) in [
+            ("+02:00", Some(7_200)),
+            ("-0330", Some(-12_600)),
+            ("Z", Some(0)),
+            ("+00:00", Some(0)),
+            ("02:00", None),
+            ("+2", None),
+            ("+19:00", None),
+            ("+01:60", None),
+            ("+0:100", None),
+            ("Europe/Berlin", None),
+            ("", None),
+            ("é", None),
+        ] {
+            assert_eq!(parse_utc_offset(text), expected, "{text:?}");
         }
     }
 

@@ -5,13 +5,19 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use model::TraceId;
+use model::time::{NANOS_PER_SECOND, format_instant};
 use serde_json::json;
 
 use super::ApiError;
 use super::record_json::SpanJson;
 use crate::app::{App, tenant};
 
-/// `{trace_id,spans,partial,warnings}`; 404 when no span of it is known.
+/// Log records are looked for so long before a trace's first span and after its last.
+const LOGS_AROUND: i64 = 300 * NANOS_PER_SECOND;
+
+/// `{trace_id,spans,logs:{query,start,end},partial,warnings}`; 404 when no span of it is known.
+///
+/// `logs` is the search that finds the trace's log records.
 pub(super) async fn trace(
     State(app): State<App>,
     headers: HeaderMap,
@@ -32,6 +38,10 @@ pub(super) async fn trace(
             format!("no span of trace {id} is stored"),
         ));
     }
+    let times = page.spans.iter().map(|(_, span)| (span.start, span.end));
+    let (start, end) = times
+        .reduce(|(start, end), next| (start.min(next.0), end.max(next.1)))
+        .unwrap_or((0, i64::MAX));
     let spans: Vec<SpanJson> = page
         .spans
         .iter()
@@ -40,6 +50,11 @@ pub(super) async fn trace(
     Ok(Json(json!({
         "trace_id": id.to_string(),
         "spans": spans,
+        "logs": {
+            "query": format!("trace_id:{id}"),
+            "start": format_instant(start.saturating_sub(LOGS_AROUND)),
+            "end": format_instant(end.saturating_add(LOGS_AROUND)),
+        },
         "partial": page.partial,
         "warnings": page.warnings,
     })))

@@ -3,14 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod crash;
+mod elasticsearch;
 mod grafana;
 mod grpc;
 mod logs_api;
 mod loki;
+mod loki_push;
 mod malformed;
 mod otlp;
 mod rules;
 mod server;
+mod shippers;
 mod start;
 mod storage;
+mod syslog;
 mod telemetry;
+mod wild;

@@ -19,6 +19,10 @@ pub(crate) struct Addresses {
     pub(crate) http: String,
     pub(crate) otlp_grpc: String,
     pub(crate) otlp_http: String,
+    #[serde(default)]
+    pub(crate) syslog_tcp: Option<String>,
+    #[serde(default)]
+    pub(crate) syslog_udp: Option<String>,
 }
 
 /// A process that has ended.
@@ -66,6 +70,13 @@ impl Home {
 
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The same with a configuration file.
+    pub(crate) fn with_config(self, yaml: &str) -> Self {
+        let path = self.write("watchkeeper.yaml", yaml);
+        let path = path.to_str().unwrap().to_owned();
+        self.with_args(&["--config", &path])
     }
 
     /// Writes a file into the home.
@@ -127,7 +138,7 @@ impl Home {
 }
 
 /// A child process. Dropping it kills it, so that a test that fails leaves nothing running.
-struct OwnedChild(Child);
+pub(crate) struct OwnedChild(pub(crate) Child);
 
 impl Drop for OwnedChild {
     fn drop(&mut self) {
@@ -205,6 +216,34 @@ impl Process {
 
     pub(crate) async fn post_json(&self, path: &str, body: &serde_json::Value) -> Answer {
         answer(self.request(reqwest::Method::POST, path).json(body)).await
+    }
+
+    /// Records that match, newest first, of the last hour and the next minutes.
+    pub(crate) async fn search(&self, query: &str) -> Vec<serde_json::Value> {
+        let page = self
+            .post_json(
+                "/api/v1/logs/search",
+                &serde_json::json!({"start": "now-1h", "end": "now+5m", "query": query, "limit": 1000}),
+            )
+            .await;
+        assert_eq!(page.status, 200, "{query}: {}", page.text);
+        page.json()["records"].as_array().unwrap().clone()
+    }
+
+    /// Waits until so many records match; for senders that are not answered.
+    pub(crate) async fn wait_for(&self, query: &str, count: usize) -> Vec<serde_json::Value> {
+        let begun = Instant::now();
+        loop {
+            let found = self.search(query).await;
+            if found.len() == count {
+                return found;
+            }
+            assert!(
+                found.len() < count && begun.elapsed() < PATIENCE,
+                "{query}: {count} records expected, got {found:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Answer {

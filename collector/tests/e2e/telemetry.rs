@@ -12,16 +12,8 @@ use crate::server::{Answer, Process, Server, answer};
 
 const PROTOBUF: &str = "application/x-protobuf";
 
-/// Records that match, newest first, of the last hour and the next minutes.
 async fn search(server: &Process, query: &str) -> Vec<Value> {
-    let page = server
-        .post_json(
-            "/api/v1/logs/search",
-            &json!({"start": "now-1h", "end": "now+5m", "query": query, "limit": 1000}),
-        )
-        .await;
-    assert_eq!(page.status, 200, "{query}: {}", page.text);
-    page.json()["records"].as_array().unwrap().clone()
+    server.search(query).await
 }
 
 async fn export(server: &Process, path: &str, body: Vec<u8>) -> Answer {
@@ -103,6 +95,34 @@ async fn every_encoding_compression_and_path_is_taken() {
         }
     }
     assert_eq!(search(&server, "service:every").await.len(), sent);
+}
+
+#[tokio::test]
+async fn a_trace_leads_to_its_log_records_and_back() {
+    let server = Server::start().await;
+    let id = "0af7651916cd43dd8448eb211c80319c";
+    let span = json!({"resourceSpans": [{"scopeSpans": [{"spans": [{
+        "traceId": id, "spanId": "b7ad6b7169203331", "name": "pay",
+        "startTimeUnixNano": now().to_string(), "endTimeUnixNano": (now() + 1_000_000).to_string(),
+    }]}]}]});
+    let record = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [
+        {"timeUnixNano": now().to_string(), "traceId": id, "body": {"stringValue": "of the trace"}},
+        {"timeUnixNano": now().to_string(), "body": {"stringValue": "of none"}},
+    ]}]}]});
+    for (path, request) in [("/otlp/v1/traces", span), ("/otlp/v1/logs", record)] {
+        assert_eq!(server.post_json(path, &request).await.status, 200);
+    }
+    let trace = server.get(&format!("/api/v1/traces/{id}")).await.json();
+    let page = server
+        .post_json("/api/v1/logs/search", &trace["logs"])
+        .await
+        .json();
+    let records = page["records"].as_array().unwrap();
+    assert_eq!(records.len(), 1, "{page}");
+    assert_eq!(records[0]["body"], "of the trace");
+    let id_of_record = records[0]["trace_id"].as_str().unwrap();
+    let back = server.get(&format!("/api/v1/traces/{id_of_record}")).await;
+    assert_eq!(back.json()["spans"][0]["name"], "pay");
 }
 
 #[tokio::test]

@@ -71,21 +71,44 @@ pub enum Encoding {
     OtlpJson,
     /// Samples we derived ourselves (recording rules, `ALERTS`): JSON of [`crate::SeriesSample`]s.
     DerivedSamples,
+    /// Loki's `PushRequest` in protobuf, without its snappy.
+    LokiProtobuf,
+    /// Loki's push request in JSON.
+    LokiJson,
+    /// Elasticsearch's `_bulk`, behind a line with the path's index.
+    ElasticsearchBulk,
+    /// A batch of syslog messages, each behind its length and its sender.
+    Syslog,
 }
 
 impl Encoding {
+    /// Every encoding, in the order of their codes.
+    pub const ALL: [Self; 7] = [
+        Self::OtlpProtobuf,
+        Self::OtlpJson,
+        Self::DerivedSamples,
+        Self::LokiProtobuf,
+        Self::LokiJson,
+        Self::ElasticsearchBulk,
+        Self::Syslog,
+    ];
+
     /// The byte that stands for it in the ingest log.
     pub fn code(self) -> u8 {
         match self {
             Self::OtlpProtobuf => 1,
             Self::OtlpJson => 2,
             Self::DerivedSamples => 3,
+            Self::LokiProtobuf => 4,
+            Self::LokiJson => 5,
+            Self::ElasticsearchBulk => 6,
+            Self::Syslog => 7,
         }
     }
 
     /// Reads [`Encoding::code`].
     pub fn from_code(code: u8) -> Option<Self> {
-        [Self::OtlpProtobuf, Self::OtlpJson, Self::DerivedSamples]
+        Self::ALL
             .into_iter()
             .find(|encoding| encoding.code() == code)
     }

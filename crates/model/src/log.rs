@@ -60,14 +60,48 @@ pub fn severity_name(number: i32) -> &'static str {
 
 /// The lowest OTLP severity number of a named level; accepts common aliases in any case.
 pub fn severity_from_name(name: &str) -> Option<i32> {
-    match name.to_ascii_lowercase().as_str() {
-        "unset" | "unspecified" => Some(0),
-        "trace" => Some(1),
-        "debug" => Some(5),
-        "info" | "information" => Some(9),
-        "warn" | "warning" => Some(13),
-        "error" | "err" => Some(17),
-        "fatal" | "critical" => Some(21),
-        _ => None,
+    const NAMES: [(i32, &[&str]); 7] = [
+        (0, &["unset", "unspecified"]),
+        (1, &["trace", "trc", "verbose"]),
+        (5, &["debug", "dbg"]),
+        (
+            9,
+            &["info", "information", "informational", "inf", "notice"],
+        ),
+        (13, &["warn", "warning", "wrn"]),
+        (17, &["error", "err", "severe"]),
+        (
+            21,
+            &[
+                "fatal",
+                "critical",
+                "crit",
+                "ftl",
+                "emergency",
+                "emerg",
+                "alert",
+                "panic",
+                "dpanic",
+            ],
+        ),
+    ];
+    NAMES
+        .iter()
+        .find(|(_, names)| names.iter().any(|known| name.eq_ignore_ascii_case(known)))
+        .map(|(number, _)| *number)
+}
+
+/// The OTLP severity number of a syslog severity, 0 (emergency) to 7 (debug), as OpenTelemetry's
+/// log data model maps them.
+pub fn severity_of_syslog(severity: u8) -> i32 {
+    match severity {
+        0 => 21,
+        1 => 19,
+        2 => 18,
+        3 => 17,
+        4 => 13,
+        5 => 10,
+        6 => 9,
+        _ => 5,
     }
 }

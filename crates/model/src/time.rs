@@ -3,6 +3,8 @@
 //! Nothing here reads a clock: relative forms take `now` as an argument.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 /// Nanoseconds in a millisecond.
@@ -111,6 +113,40 @@ pub fn parse_instant(text: &str, now: i64) -> Result<i64, TimeError> {
     }
     let instant: Timestamp = text.parse().map_err(|_| bad())?;
     i64::try_from(instant.as_nanosecond()).map_err(|_| TimeError::Range(text.to_owned()))
+}
+
+/// Reads an ISO 8601 date and time, or a date alone, as Unix ns; without a zone it is UTC.
+///
+/// `2026-01-02T03:04:05.678Z`, `2026-01-02 03:04:05+0200`, `2026-01-02`. `None` for any other
+/// text and for times that nanoseconds cannot hold.
+pub fn parse_date_time(text: &str) -> Option<i64> {
+    let instant = text.parse::<Timestamp>().ok().or_else(|| {
+        let civil: DateTime = text.parse().ok()?;
+        TimeZone::UTC.to_timestamp(civil).ok()
+    })?;
+    i64::try_from(instant.as_nanosecond()).ok()
+}
+
+/// The instant of a date and time in UTC, Unix ns; `None` when there is no such day or time, or
+/// nanoseconds cannot hold it. A leap second is the first of the next minute.
+pub fn from_civil(date: (i16, i8, i8), time: (i8, i8, i8)) -> Option<i64> {
+    let (year, month, day) = date;
+    let (hour, minute, second) = time;
+    let leap = i64::from(second == 60);
+    let civil = DateTime::new(year, month, day, hour, minute, second.min(59), 0).ok()?;
+    if second > 60 {
+        return None;
+    }
+    let instant = TimeZone::UTC.to_timestamp(civil).ok()?;
+    i64::try_from(instant.as_nanosecond())
+        .ok()?
+        .checked_add(leap * NANOS_PER_SECOND)
+}
+
+/// The year in UTC of an instant, Unix ns.
+pub fn year_of(nanos: i64) -> i16 {
+    Timestamp::from_nanosecond(i128::from(nanos))
+        .map_or(1970, |instant| TimeZone::UTC.to_datetime(instant).year())
 }
 
 /// Reads `-12.345` seconds exactly, digit by digit: a double would lose nanoseconds.
@@ -266,6 +302,41 @@ mod tests {
         ] {
             assert!(parse_instant(bad, NOW).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn dates_without_a_zone_are_utc() {
+        let day = 1_767_312_000 * NANOS_PER_SECOND;
+        for (text, expected) in [
+            ("2026-01-02", Some(day)),
+            ("2026-01-02T00:00:01", Some(day + NANOS_PER_SECOND)),
+            ("2026-01-02 00:00:00.5", Some(day + NANOS_PER_SECOND / 2)),
+            ("2026-01-02T02:00:00+02:00", Some(day)),
+            ("2026-01-01T22:00:00-0200", Some(day)),
+            ("2026-01-02T00:00:00,000Z", Some(day)),
+            ("0001-01-01T00:00:00Z", None),
+            ("2026-02-30", None),
+            ("now", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_date_time(text), expected, "{text}");
+        }
+        assert_eq!(from_civil((2026, 1, 2), (0, 0, 0)), Some(day));
+        assert_eq!(
+            from_civil((2026, 1, 1), (23, 59, 60)),
+            Some(day),
+            "a leap second"
+        );
+        for (date, time) in [
+            ((2026, 13, 1), (0, 0, 0)),
+            ((2026, 2, 29), (0, 0, 0)),
+            ((2026, 1, 1), (24, 0, 0)),
+            ((2026, 1, 1), (0, 0, 61)),
+        ] {
+            assert_eq!(from_civil(date, time), None, "{date:?} {time:?}");
+        }
+        assert_eq!(year_of(day), 2026);
+        assert_eq!(year_of(day - 1 - 86_400 * NANOS_PER_SECOND), 2025);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! same from the head, from a split and from a test.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -40,11 +41,19 @@ pub fn json_of(attributes: &Attributes) -> String {
     json
 }
 
+/// From so many entries on, repeated keys are found by a set instead of by looking back.
+const MANY_ENTRIES: usize = 32;
+
 fn write_object(entries: &[(String, Value)], out: &mut String) {
     out.push('{');
     let mut first = true;
+    let mut seen = HashSet::new();
     for (index, (key, value)) in entries.iter().enumerate() {
-        if entries[..index].iter().any(|(earlier, _)| earlier == key) {
+        let is_repeated = match entries.len() {
+            0..MANY_ENTRIES => entries[..index].iter().any(|(earlier, _)| earlier == key),
+            _ => !seen.insert(key.as_str()),
+        };
+        if is_repeated {
             continue;
         }
         if !first {

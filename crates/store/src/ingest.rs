@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use model::{Encoding, Signal, TenantId};
-use wire::RejectReason;
+use wire::{RejectReason, Rejected};
 
 /// One export request, its body decompressed but not decoded.
 #[derive(Debug, Clone)]
@@ -28,6 +28,10 @@ pub struct IngestOutcome {
     pub rejected: u64,
     /// Why, most frequent first.
     pub reasons: Vec<RejectedCount>,
+    /// The items refused, by their place in the body, ascending.
+    pub refused: Vec<Rejected>,
+    /// The request's place in the ingest log, which its items' ids begin with.
+    pub position: u64,
 }
 
 /// How many items of a request were refused for one reason.

@@ -45,11 +45,20 @@ pub enum RejectReason {
     /// Ahead of the server's clock by more than [`MAX_AHEAD`].
     #[error("time lies more than 10 minutes in the future")]
     TooNew,
+    /// A document of a bulk request that is no JSON object.
+    #[error("document is no JSON object")]
+    InvalidDocument,
+    /// A document whose time cannot be read.
+    #[error("@timestamp is neither an ISO 8601 date nor Unix milliseconds")]
+    InvalidTime,
+    /// An action of a bulk request that would change what is stored.
+    #[error("only the actions index and create are supported: log records never change")]
+    UnsupportedAction,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their codes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::InvalidTraceId,
         Self::InvalidSpanId,
         Self::TimeOutOfRange,
@@ -57,6 +66,9 @@ impl RejectReason {
         Self::NoTemporality,
         Self::TooOld,
         Self::TooNew,
+        Self::InvalidDocument,
+        Self::InvalidTime,
+        Self::UnsupportedAction,
     ];
 
     /// The word for it in metrics.
@@ -69,6 +81,9 @@ impl RejectReason {
             Self::NoTemporality => "no_temporality",
             Self::TooOld => "too_old",
             Self::TooNew => "too_new",
+            Self::InvalidDocument => "invalid_document",
+            Self::InvalidTime => "invalid_time",
+            Self::UnsupportedAction => "unsupported_action",
         }
     }
 }

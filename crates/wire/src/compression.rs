@@ -12,8 +12,13 @@ pub enum Compression {
     Identity,
     /// RFC 1952.
     Gzip,
+    /// RFC 1950, or RFC 1951 alone, which many senders call the same.
+    Deflate,
     /// RFC 8878.
     Zstd,
+    /// Snappy's block format. It is part of formats that are always compressed, and no
+    /// `Content-Encoding`.
+    Snappy,
 }
 
 impl FromStr for Compression {
@@ -23,6 +28,7 @@ impl FromStr for Compression {
         match name.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Ok(Self::Identity),
             "gzip" | "x-gzip" => Ok(Self::Gzip),
+            "deflate" => Ok(Self::Deflate),
             "zstd" => Ok(Self::Zstd),
             _ => Err(DecompressError::Unsupported(name.to_owned())),
         }
@@ -33,7 +39,7 @@ impl FromStr for Compression {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecompressError {
     /// An encoding that receivers do not understand.
-    #[error("unsupported content encoding {0:?}; expected gzip, zstd or identity")]
+    #[error("unsupported content encoding {0:?}; expected gzip, deflate, zstd or identity")]
     Unsupported(String),
     /// More decompressed bytes than allowed.
     #[error("body grows past the limit of {limit} bytes when decompressed; send smaller batches")]
@@ -71,6 +77,31 @@ pub fn decompress(
             body.len(),
             limit,
         ),
+        // A zlib header is a multiple of 31 that names the method 8.
+        Compression::Deflate if has_zlib_header(&body) => read_bounded(
+            "deflate",
+            flate2::read::ZlibDecoder::new(body.as_ref()),
+            body.len(),
+            limit,
+        ),
+        Compression::Deflate => read_bounded(
+            "deflate",
+            flate2::read::DeflateDecoder::new(body.as_ref()),
+            body.len(),
+            limit,
+        ),
+        Compression::Snappy => {
+            let malformed = |err: snap::Error| DecompressError::Malformed {
+                encoding: "snappy",
+                message: err.to_string(),
+            };
+            let length = snap::raw::decompress_len(&body).map_err(malformed)?;
+            if length > limit {
+                return Err(DecompressError::TooLarge { limit });
+            }
+            let out = snap::raw::Decoder::new().decompress_vec(&body);
+            Ok(out.map_err(malformed)?.into())
+        }
         Compression::Zstd => {
             let malformed = |err: std::io::Error| DecompressError::Malformed {
                 encoding: "zstd",
@@ -82,6 +113,15 @@ pub fn decompress(
             decoder.window_log_max(23).map_err(malformed)?;
             read_bounded("zstd", decoder, body.len(), limit)
         }
+    }
+}
+
+fn has_zlib_header(body: &[u8]) -> bool {
+    match body {
+        [method, flags, ..] => {
+            method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31)
+        }
+        _ => false,
     }
 }
 
@@ -118,6 +158,23 @@ mod tests {
         encoder.finish().unwrap().into()
     }
 
+    fn zlib(body: &[u8]) -> Bytes {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    fn deflate(body: &[u8]) -> Bytes {
+        let fast = flate2::Compression::fast();
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), fast);
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    fn snappy(body: &[u8]) -> Bytes {
+        snap::raw::Encoder::new().compress_vec(body).unwrap().into()
+    }
+
     fn zstd(body: &[u8]) -> Bytes {
         zstd::encode_all(body, 1).unwrap().into()
     }
@@ -127,6 +184,9 @@ mod tests {
         let body = vec![0_u8; 1_000_000];
         for (compression, packed) in [
             (Compression::Gzip, gzip(&body)),
+            (Compression::Deflate, zlib(&body)),
+            (Compression::Deflate, deflate(&body)),
+            (Compression::Snappy, snappy(&body)),
             (Compression::Zstd, zstd(&body)),
         ] {
             let whole = decompress(compression, packed.clone(), body.len()).unwrap();
@@ -144,6 +204,8 @@ mod tests {
     fn damaged_and_truncated_bodies_are_errors() {
         for (compression, packed) in [
             (Compression::Gzip, gzip(b"telemetry")),
+            (Compression::Deflate, zlib(b"telemetry")),
+            (Compression::Snappy, snappy(b"telemetry")),
             (Compression::Zstd, zstd(b"telemetry")),
         ] {
             let cut = packed.slice(..packed.len() - 5);
@@ -163,7 +225,7 @@ mod tests {
         let err = "br".parse::<Compression>().unwrap_err();
         assert_eq!(
             err.to_string(),
-            r#"unsupported content encoding "br"; expected gzip, zstd or identity"#
+            r#"unsupported content encoding "br"; expected gzip, deflate, zstd or identity"#
         );
     }
 }

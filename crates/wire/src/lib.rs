@@ -7,8 +7,39 @@
 pub mod admission;
 pub mod compression;
 pub mod derived;
+pub mod elasticsearch;
+mod json_value;
+pub mod loki;
+mod original;
 pub mod otlp;
 pub mod rpc;
+pub mod syslog;
+
+use model::{Encoding, LogRecord};
+use otlp::{DecodeError, Decoded};
 
 pub use admission::{RejectReason, Rejected, Window};
 pub use compression::{Compression, DecompressError, decompress};
+
+/// The log records of a body in any encoding that carries some.
+///
+/// A record without a time gets `received_at` (Unix ns), unless its format has a rule of its own.
+///
+/// # Errors
+///
+/// A body that is not of its encoding, or that holds more than one request may.
+pub fn decode_logs(
+    encoding: Encoding,
+    body: &[u8],
+    received_at: i64,
+) -> Result<Decoded<LogRecord>, DecodeError> {
+    match encoding {
+        Encoding::LokiProtobuf => loki::decode_protobuf(body, received_at),
+        Encoding::LokiJson => loki::decode_json(body, received_at),
+        Encoding::ElasticsearchBulk => elasticsearch::decode(body, received_at),
+        Encoding::Syslog => syslog::decode(body, received_at),
+        Encoding::OtlpProtobuf | Encoding::OtlpJson | Encoding::DerivedSamples => {
+            otlp::decode_logs(encoding, body, received_at)
+        }
+    }
+}

@@ -11,7 +11,7 @@ mod names;
 mod native;
 mod spans;
 mod value;
-mod weigh;
+pub(crate) mod weigh;
 
 use model::metric::{MetricMetadata, SeriesSample};
 use model::{Encoding, LogRecord, Seq, Span};
@@ -58,6 +58,25 @@ pub enum DecodeError {
         /// How many are accepted.
         limit: usize,
     },
+    /// A line of a bulk request is no action.
+    #[error("malformed line {line} of the bulk request: {message}")]
+    Line {
+        /// The line, from 1.
+        line: usize,
+        /// What was expected there.
+        message: String,
+    },
+    /// A part of a push request has another form than it must.
+    #[error("malformed push request: {place}: {message}")]
+    Push {
+        /// Which part, such as `streams[0].values[2]`.
+        place: String,
+        /// What was expected there.
+        message: String,
+    },
+    /// A batch of syslog messages, as our receivers write it, is damaged.
+    #[error("malformed batch of syslog messages at byte {0}")]
+    SyslogBatch(usize),
     /// The encoding does not exist for this signal.
     #[error("{0:?} cannot encode this signal")]
     Encoding(Encoding),
@@ -112,7 +131,7 @@ pub fn decode_logs(
     let request = match encoding {
         Encoding::OtlpProtobuf => protobuf::<ExportLogsServiceRequest>(body, &weigh::LOGS)?,
         Encoding::OtlpJson => json::logs(body)?,
-        Encoding::DerivedSamples => return Err(DecodeError::Encoding(encoding)),
+        other => return Err(DecodeError::Encoding(other)),
     };
     check_count(logs::count(&request))?;
     Ok(logs::decode(request, received_at))
@@ -132,7 +151,7 @@ pub fn decode_spans(
     let request = match encoding {
         Encoding::OtlpProtobuf => protobuf::<ExportTraceServiceRequest>(body, &weigh::SPANS)?,
         Encoding::OtlpJson => json::spans(body)?,
-        Encoding::DerivedSamples => return Err(DecodeError::Encoding(encoding)),
+        other => return Err(DecodeError::Encoding(other)),
     };
     check_count(spans::count(&request))?;
     Ok(spans::decode(request, received_at))
@@ -153,6 +172,7 @@ pub fn decode_metrics(
         Encoding::OtlpProtobuf => protobuf::<ExportMetricsServiceRequest>(body, &weigh::METRICS)?,
         Encoding::OtlpJson => json::metrics(body)?,
         Encoding::DerivedSamples => return derived(body),
+        other => return Err(DecodeError::Encoding(other)),
     };
     check_count(metrics::count(&request))?;
     metrics::decode(request, received_at)
@@ -173,12 +193,15 @@ fn derived(body: &[u8]) -> Result<MetricBatch, DecodeError> {
 }
 
 /// Decodes after weighing, so that a small body of empty messages cannot fill the memory.
-fn protobuf<M: Message + Default>(body: &[u8], schema: &weigh::Schema) -> Result<M, DecodeError> {
+pub(crate) fn protobuf<M: Message + Default>(
+    body: &[u8],
+    schema: &weigh::Schema,
+) -> Result<M, DecodeError> {
     weigh::check(body, schema)?;
     M::decode(body).map_err(|err| DecodeError::Protobuf(err.to_string()))
 }
 
-fn check_count(count: usize) -> Result<(), DecodeError> {
+pub(crate) fn check_count(count: usize) -> Result<(), DecodeError> {
     if count > Seq::MAX_ITEMS {
         return Err(DecodeError::TooManyItems {
             count,

@@ -26,9 +26,7 @@ pub fn export_response(
     let rejected = i64::try_from(rejected).unwrap_or(i64::MAX);
     match encoding {
         Encoding::OtlpJson => export_response_json(signal, rejected, message),
-        Encoding::OtlpProtobuf | Encoding::DerivedSamples => {
-            export_response_protobuf(signal, rejected, message.to_owned())
-        }
+        _ => export_response_protobuf(signal, rejected, message.to_owned()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! How a log record looks to LogQL: stream labels, structured metadata, a line.
 //!
-//! *Stream labels* come from the resource attributes that Loki indexes by default for OTLP, with
-//! `.` as `_`; `service_name` is always there. Everything else that a record carries is structured
-//! metadata: a few fixed names ([`FIXED`]), then the record's attributes, then those of its
-//! resource, then those of its scope as `scope_<key>`. Characters that no label has become `_`.
-//! Of two keys with the same label the first wins; an attribute whose label would be a fixed name
-//! or a stream label gets the suffix `_extracted`, as Loki does with parsed fields.
+//! *Stream labels* come from the resource ([`model::stream`]); `service_name` is always there.
+//! Everything else that a record carries is structured metadata: a few fixed names
+//! ([`model::stream::OF_RECORDS`]), then the record's attributes, then those of its resource, then
+//! those of its scope as `scope_<key>`. Characters that no label has become `_`. Of two keys with
+//! the same label the first wins, stream labels before all; an attribute whose label would be a
+//! fixed name or always a stream label gets the suffix `_extracted`, as Loki does with parsed
+//! fields.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -17,34 +18,13 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int32Type, TimestampNanosecondType};
 use datafusion::common::{Result, exec_err};
 use model::Labels;
+use model::stream::{self, OF_RECORDS};
 
 use crate::schema::{
     self, ATTRIBUTES, BODY, EVENT_NAME, RESOURCE, SCOPE_ATTRIBUTES, SCOPE_NAME, SCOPE_VERSION,
     SERVICE, SEVERITY_NUMBER, SEVERITY_TEXT, SPAN_ID, TIMESTAMP, TRACE_ID, VirtualColumn,
 };
 use crate::severity;
-
-/// Stream labels and the resource attributes they come from, apart from `service_name`.
-pub(super) const STREAM: [(&str, &str); 18] = [
-    ("service_namespace", "service.namespace"),
-    ("service_instance_id", "service.instance.id"),
-    ("deployment_environment", "deployment.environment"),
-    ("deployment_environment_name", "deployment.environment.name"),
-    ("cloud_region", "cloud.region"),
-    ("cloud_availability_zone", "cloud.availability_zone"),
-    ("k8s_cluster_name", "k8s.cluster.name"),
-    ("k8s_namespace_name", "k8s.namespace.name"),
-    ("k8s_pod_name", "k8s.pod.name"),
-    ("k8s_container_name", "k8s.container.name"),
-    ("k8s_replicaset_name", "k8s.replicaset.name"),
-    ("k8s_deployment_name", "k8s.deployment.name"),
-    ("k8s_statefulset_name", "k8s.statefulset.name"),
-    ("k8s_daemonset_name", "k8s.daemonset.name"),
-    ("k8s_cronjob_name", "k8s.cronjob.name"),
-    ("k8s_job_name", "k8s.job.name"),
-    ("container_name", "container.name"),
-    ("service_name", "service.name"),
-];
 
 /// The label of the service, which every stream has.
 pub(super) const SERVICE_NAME: &str = "service_name";
@@ -55,21 +35,9 @@ pub(super) const DETECTED_LEVEL: &str = "detected_level";
 /// What is added to the name of a label that another one has already.
 pub(super) const EXTRACTED: &str = "_extracted";
 
-/// The fixed names of structured metadata.
-pub(super) const FIXED: [&str; 8] = [
-    DETECTED_LEVEL,
-    SEVERITY_TEXT,
-    SEVERITY_NUMBER,
-    TRACE_ID,
-    SPAN_ID,
-    EVENT_NAME,
-    SCOPE_NAME,
-    SCOPE_VERSION,
-];
-
-/// Whether a label is a stream label or a fixed name.
+/// Whether a label has a meaning of its own, whatever a record's attributes are called.
 pub(super) fn is_reserved(label: &str) -> bool {
-    FIXED.contains(&label) || STREAM.iter().any(|(name, _)| *name == label)
+    OF_RECORDS.contains(&label) || stream::DOTTED.iter().any(|(name, _)| *name == label)
 }
 
 /// A key as a label: characters that no label has become `_`, and none begins with a digit.
@@ -238,13 +206,13 @@ impl Needs {
                 add(SERVICE);
             } else if name == DETECTED_LEVEL {
                 add(SEVERITY_NUMBER);
-            } else if FIXED.contains(&name.as_str()) {
+            } else if OF_RECORDS.contains(&name.as_str()) {
                 add(name);
-            } else if let Some((_, key)) = STREAM.iter().find(|(label, _)| label == name) {
+            } else if let Some((_, key)) = stream::DOTTED.iter().find(|(label, _)| label == name) {
                 add(&schema::resource_column(key));
             } else if let Some(key) = only_key(name) {
-                add(&schema::attribute_column(key));
                 add(&schema::resource_column(key));
+                add(&schema::attribute_column(key));
             } else {
                 // The name may stand for several keys, and only the row tells which.
                 add(ATTRIBUTES);
@@ -306,6 +274,7 @@ impl<'a> Lines<'a> {
                 });
             }
         }
+        direct.sort_by_key(|column: &Direct| column.origin != Origin::Stream);
         let severity = batch.column_by_name(SEVERITY_NUMBER);
         Ok(Self {
             needs,
@@ -350,16 +319,21 @@ impl<'a> Lines<'a> {
                 labels.add(SEVERITY_NUMBER, number.to_string(), Origin::Structured);
             }
         }
+        self.read_resource(row)?;
+        let resource = || self.last_resource.iter().flat_map(|(_, entries)| entries);
+        for (key, value) in resource() {
+            if let Some(label) = stream::label_of_key(key) {
+                labels.add(label, value, Origin::Stream);
+            }
+        }
         if let Some(attributes) = present(self.attributes.as_ref(), row) {
             for (key, value) in json_entries(attributes)? {
                 self.add_structured(&mut labels, label_name(&key), value);
             }
         }
-        self.read_resource(row)?;
-        for (key, value) in self.last_resource.iter().flat_map(|(_, entries)| entries) {
-            match STREAM.iter().find(|(_, indexed)| indexed == key) {
-                Some((label, _)) => labels.add(*label, value, Origin::Stream),
-                None => self.add_structured(&mut labels, label_name(key), value),
+        for (key, value) in resource() {
+            if stream::label_of_key(key).is_none() {
+                self.add_structured(&mut labels, label_name(key), value);
             }
         }
         if let Some(scope) = present(self.scope_attributes.as_ref(), row) {
@@ -408,16 +382,14 @@ fn direct_label(column: &str) -> Option<(String, Origin)> {
     if column == SERVICE {
         return Some((SERVICE_NAME.to_owned(), Origin::Stream));
     }
-    if column != SEVERITY_NUMBER && FIXED.contains(&column) {
+    if column != SEVERITY_NUMBER && OF_RECORDS.contains(&column) {
         return Some((column.to_owned(), Origin::Structured));
     }
     match schema::virtual_column(column)? {
-        VirtualColumn::Resource(key) => {
-            Some(match STREAM.iter().find(|(_, indexed)| *indexed == key) {
-                Some((label, _)) => ((*label).to_owned(), Origin::Stream),
-                None => (key.to_owned(), Origin::Structured),
-            })
-        }
+        VirtualColumn::Resource(key) => Some(match stream::label_of_key(key) {
+            Some(label) => (label.to_owned(), Origin::Stream),
+            None => (key.to_owned(), Origin::Structured),
+        }),
         VirtualColumn::Attribute(key) => Some((key.to_owned(), Origin::Structured)),
     }
 }
@@ -430,7 +402,7 @@ fn free_name(label: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// The keys of a JSON object with their values in text form.
-fn json_entries(json: &str) -> Result<Vec<(String, String)>> {
+pub(super) fn json_entries(json: &str) -> Result<Vec<(String, String)>> {
     let entries: Entries = match serde_json::from_str(json) {
         Ok(entries) => entries,
         Err(error) => return exec_err!("attributes are no JSON object: {error}"),
@@ -503,8 +475,8 @@ mod tests {
                 &[
                     "timestamp",
                     "severity_number",
-                    "attr.level",
                     "resource.level",
+                    "attr.level",
                 ],
             ),
             (

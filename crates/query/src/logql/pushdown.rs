@@ -11,12 +11,13 @@ use datafusion::common::ScalarValue;
 use datafusion::functions::expr_fn::{coalesce, contains, nullif};
 use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, ident, lit};
 use model::MatchOp;
+use model::stream::{self, OF_RECORDS};
 
 use crate::functions::{duration, number, size};
 use crate::logql::ast::{
     CompareOp, LabelFilter, LabelMatcher, LineMatch, LineOp, LogExpr, Quantity, Stage, StageKind,
 };
-use crate::logql::labels::{DETECTED_LEVEL, FIXED, SERVICE_NAME, STREAM, only_key};
+use crate::logql::labels::{DETECTED_LEVEL, SERVICE_NAME, is_reserved, only_key};
 use crate::logql::line_pattern::LinePattern;
 use crate::logql::pipeline::{ERROR, ERROR_DETAILS, seconds};
 use crate::{schema, severity};
@@ -77,7 +78,7 @@ pub(super) fn split(log: &LogExpr) -> Pushdown {
     Pushdown { filter, stages }
 }
 
-/// The filter of a selector. A label that is no stream label is absent, hence empty.
+/// The filter of a selector. A label that no stream has is absent, hence empty.
 pub(super) fn selector(matchers: &[LabelMatcher]) -> Expr {
     matchers
         .iter()
@@ -94,10 +95,7 @@ pub(super) fn stream_column(label: &str) -> Option<String> {
     if label == SERVICE_NAME {
         return Some(schema::SERVICE.to_owned());
     }
-    STREAM
-        .iter()
-        .find(|(name, _)| *name == label)
-        .map(|(_, key)| schema::resource_column(key))
+    stream::key_of_label(label).map(schema::resource_column)
 }
 
 /// A label's text: that of a column, or of the first of several that is there and not empty.
@@ -163,9 +161,6 @@ fn label_value(label: &str) -> Option<LabelValue> {
     if is_error(label) {
         return None;
     }
-    if let Some(stream) = stream_value(label) {
-        return Some(stream);
-    }
     let columns = match label {
         DETECTED_LEVEL => vec![severity::detected_level_value()],
         // Loki has no such label on a record without severity.
@@ -174,12 +169,13 @@ fn label_value(label: &str) -> Option<LabelValue> {
             let set = nullif(number, lit(0_i32));
             vec![cast(set, DataType::Utf8)]
         }
-        _ if FIXED.contains(&label) => vec![ident(label)],
+        _ if OF_RECORDS.contains(&label) => vec![ident(label)],
+        _ if is_reserved(label) => return stream_value(label),
         _ => {
             let key = only_key(label)?;
             vec![
-                ident(schema::attribute_column(key)),
                 ident(schema::resource_column(key)),
+                ident(schema::attribute_column(key)),
             ]
         }
     };

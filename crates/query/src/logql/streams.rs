@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use futures::StreamExt as _;
-use model::{Labels, TimeRange};
+use model::{Labels, TimeRange, stream};
 
 use crate::logql::ast::LabelMatcher;
 use crate::logql::evaluate::{LogQlError, LogSource};
-use crate::logql::labels::STREAM;
+use crate::logql::labels::{SERVICE_NAME, json_entries};
 use crate::logql::parser::parse_selector;
 use crate::logql::pushdown::{self, stream_column};
 use crate::plans::{DistinctPlan, LogPlan};
+use crate::schema::{RESOURCE, SERVICE};
 
 /// The names of stream labels that lines of the range have, sorted.
 ///
@@ -112,10 +113,7 @@ pub(super) fn read_selector(query: &str) -> Result<Vec<LabelMatcher>, LogQlError
 
 /// The columns that tell one stream from another.
 pub(super) fn columns() -> Vec<String> {
-    STREAM
-        .iter()
-        .filter_map(|(label, _)| stream_column(label))
-        .collect()
+    vec![SERVICE.to_owned(), RESOURCE.to_owned()]
 }
 
 pub(super) async fn streams(
@@ -125,17 +123,18 @@ pub(super) async fn streams(
 ) -> Result<BTreeSet<Labels>, LogQlError> {
     let mut found = BTreeSet::new();
     for batch in distinct(source, matchers, range, columns()).await? {
-        let texts = batch
-            .columns()
-            .iter()
-            .map(|column| cast(column, &DataType::Utf8).map_err(datafusion_error))
-            .collect::<Result<Vec<_>, _>>()?;
-        for row in 0..batch.num_rows() {
-            let pairs = STREAM.iter().zip(&texts).filter_map(|((label, _), texts)| {
-                let texts = texts.as_string::<i32>();
-                texts.is_valid(row).then(|| (*label, texts.value(row)))
+        let text = |column: usize| {
+            let texts = cast(batch.column(column), &DataType::Utf8).map_err(datafusion_error)?;
+            Ok::<_, LogQlError>(texts.as_string::<i32>().clone())
+        };
+        for (service, resource) in text(0)?.iter().zip(&text(1)?) {
+            let entries = json_entries(resource.unwrap_or("{}")).map_err(LogQlError::Execution)?;
+            let of_resource = entries.iter().filter_map(|(key, value)| {
+                let label = stream::label_of_key(key)?;
+                (label != SERVICE_NAME && !value.is_empty()).then_some((label, value.as_str()))
             });
-            found.insert(Labels::new(pairs));
+            let of_service = service.map(|service| (SERVICE_NAME, service));
+            found.insert(Labels::new(of_service.into_iter().chain(of_resource)));
         }
     }
     Ok(found)

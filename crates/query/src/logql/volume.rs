@@ -114,7 +114,7 @@ pub async fn volume(
 /// What a selector would have to read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct IndexStats {
-    /// Streams.
+    /// Streams, told apart by their whole resource.
     pub streams: u64,
     /// As many: there are no chunks here.
     pub chunks: u64,

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeBinaryArray, Float64Array, Int64Array, ListArray,
-    StringArray, StringBuilder, StructArray, TimestampNanosecondArray, new_null_array,
+    StringArray, StringBuilder, StructArray, TimestampNanosecondArray, UInt64Array, new_null_array,
 };
-use arrow::compute::cast;
+use arrow::compute::{cast, partition, take_record_batch};
 use arrow::datatypes::{
     DataType, Field, FieldRef, Fields, Float64Type, Int64Type, Schema, TimestampNanosecondType,
 };
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use model::Value;
 use query::nested;
@@ -90,7 +91,7 @@ pub(crate) fn logical_column(field: &Field, batch: &RecordBatch) -> Result<Array
     }
     match name {
         schema::ATTRIBUTES => all_as_json(Family::Attribute, names::OVERFLOW, batch),
-        schema::RESOURCE => all_as_json(Family::Resource, names::RESOURCE_OVERFLOW, batch),
+        schema::RESOURCE => resources_as_json(batch),
         schema::SCOPE_ATTRIBUTES => scope_as_json(batch),
         schema::SCOPE_NAME => column(names::SCOPE_NAME, batch),
         schema::SCOPE_VERSION => column(names::SCOPE_VERSION, batch),
@@ -244,6 +245,23 @@ fn all_as_json(
     Ok(Arc::new(
         json.collect::<Result<StringArray, ColumnsError>>()?,
     ))
+}
+
+/// Rows are sorted by stream, so that one text often serves many that follow each other.
+fn resources_as_json(batch: &RecordBatch) -> Result<ArrayRef, ColumnsError> {
+    let failed = |err: ArrowError| ColumnsError::new(schema::RESOURCE, err);
+    let columns = physical_columns(schema::RESOURCE, batch.schema_ref());
+    let resources = batch.project(&columns).map_err(failed)?;
+    let runs = partition(resources.columns()).map_err(failed)?.ranges();
+    let firsts = UInt64Array::from_iter_values(runs.iter().map(|run| run.start as u64));
+    let firsts = take_record_batch(&resources, &firsts).map_err(failed)?;
+    let json = all_as_json(Family::Resource, names::RESOURCE_OVERFLOW, &firsts)?;
+    let json = texts(&json, schema::RESOURCE)?;
+    let of_rows = runs
+        .iter()
+        .zip(json)
+        .flat_map(|(run, json)| run.clone().map(move |_| json));
+    Ok(Arc::new(of_rows.collect::<StringArray>()))
 }
 
 fn scope_as_json(batch: &RecordBatch) -> Result<ArrayRef, ColumnsError> {

@@ -35,13 +35,19 @@ pub(super) fn admit(request: &IngestRequest, window: Window) -> Result<Admitted,
     .map_err(ingest_error)?;
     let refused = window.refused(times(&body.batch));
     let ordinals: Vec<u32> = refused.iter().map(|rejected| rejected.ordinal).collect();
-    let rejected = (body.rejected.len() + refused.len()) as u64;
+    let mut rejected = body.rejected;
+    rejected.extend(refused);
+    rejected.sort_unstable_by_key(|item| item.ordinal);
+    let count = rejected.len() as u64;
     Ok(Admitted {
         batch: without(body.batch, &ordinals),
         outcome: IngestOutcome {
-            accepted: u64::from(body.items).saturating_sub(rejected),
-            rejected,
-            reasons: count_reasons(body.rejected.iter().chain(&refused)),
+            accepted: u64::from(body.items).saturating_sub(count),
+            rejected: count,
+            reasons: count_reasons(&rejected),
+            refused: rejected,
+            // Known once it is in the log.
+            position: 0,
         },
         refused: ordinals,
     })
@@ -76,7 +82,7 @@ fn decode(
     };
     Ok(match signal {
         Signal::Logs => {
-            let decoded = otlp::decode_logs(encoding, body, received_at)?;
+            let decoded = wire::decode_logs(encoding, body, received_at)?;
             Body {
                 items: count(decoded.items.len(), decoded.rejected.len()),
                 batch: Batch::Logs(decoded.items),
@@ -140,7 +146,7 @@ fn without(mut batch: Batch, refused: &[u32]) -> Batch {
     batch
 }
 
-fn count_reasons<'a>(rejected: impl Iterator<Item = &'a Rejected>) -> Vec<RejectedCount> {
+fn count_reasons(rejected: &[Rejected]) -> Vec<RejectedCount> {
     let mut counts = BTreeMap::new();
     for item in rejected {
         *counts.entry(item.reason).or_insert(0_u64) += 1;

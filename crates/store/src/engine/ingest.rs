@@ -194,7 +194,10 @@ impl Inner {
             .await
             .map_err(|_| unavailable("the store is shutting down".to_owned()))?;
         self.wake_background(heads.head(request.signal));
-        Ok(admitted.outcome)
+        Ok(IngestOutcome {
+            position,
+            ..admitted.outcome
+        })
     }
 
     fn append_error(&self, error: &LogError) -> IngestError {

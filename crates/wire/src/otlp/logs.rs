@@ -67,7 +67,7 @@ fn record(
 }
 
 impl<T> Decoded<T> {
-    pub(super) fn with_capacity(items: usize) -> Self {
+    pub(crate) fn with_capacity(items: usize) -> Self {
         Self {
             items: Vec::with_capacity(items),
             rejected: Vec::new(),
@@ -75,7 +75,7 @@ impl<T> Decoded<T> {
     }
 
     /// Takes the next item of the body, whose ordinal follows from how many came before.
-    pub(super) fn push(&mut self, item: Result<T, RejectReason>) {
+    pub(crate) fn push(&mut self, item: Result<T, RejectReason>) {
         // Callers bound the count by `Seq::MAX_ITEMS`, far below 2^32.
         let ordinal = (self.items.len() + self.rejected.len()) as u32;
         match item {

@@ -10,7 +10,7 @@ use super::DecodeError;
 const MAX_WEIGHT: usize = 256 << 20;
 
 /// Which fields of a message are messages themselves.
-pub(super) struct Schema {
+pub(crate) struct Schema {
     /// Bytes in memory of one such message, without what it points to.
     weight: usize,
     /// Field numbers with their schemas.
@@ -64,6 +64,24 @@ static SCOPE_LOGS: Schema = Schema {
 static LOG_RECORD: Schema = Schema {
     weight: 208,
     fields: &[(5, &ANY_VALUE), (6, &KEY_VALUE)],
+};
+
+pub(crate) static LOKI_PUSH: Schema = Schema {
+    weight: 24,
+    fields: &[(1, &LOKI_STREAM)],
+};
+static LOKI_STREAM: Schema = Schema {
+    weight: 160,
+    fields: &[(2, &LOKI_ENTRY)],
+};
+// With the log record that it becomes.
+static LOKI_ENTRY: Schema = Schema {
+    weight: 320,
+    fields: &[(1, &LEAF), (3, &LOKI_PAIR)],
+};
+static LOKI_PAIR: Schema = Schema {
+    weight: 128,
+    fields: &[],
 };
 
 pub(super) static SPANS: Schema = Schema {
