@@ -9,6 +9,7 @@ export default defineConfig({
   base: "/ui/",
   plugins: [react()],
   build: { target: "es2022", sourcemap: false, chunkSizeWarningLimit: 1000 },
-  server: { host: "127.0.0.1", proxy: { "/api": server } },
+  // The help is read from docs/search-syntax.md.
+  server: { host: "127.0.0.1", proxy: { "/api": server }, fs: { allow: ["../.."] } },
   test: { include: ["src/**/*.test.ts"] },
 });

@@ -1,5 +1,5 @@
 // axe finds nothing serious on any page, in light and in dark.
-import { expect, expectAccessible, logsUrl, rows, test } from "./fixtures";
+import { expect, expectAccessible, logsUrl, rows, search, test } from "./fixtures";
 
 for (const colorScheme of ["light", "dark"] as const) {
   test.describe(colorScheme, () => {
@@ -15,6 +15,31 @@ for (const colorScheme of ["light", "dark"] as const) {
     test("logs, with an error", async ({ page, scenario }) => {
       await page.goto(logsUrl(scenario, "a AND"));
       await expect(page.locator("#query-error")).toContainText("AND");
+      await expectAccessible(page);
+    });
+
+    test("logs, with a column's menu, the find bar and the context of a record", async ({ page, scenario }) => {
+      await page.goto(`${logsUrl(scenario, "")}&density=roomy&by=service&columns=severity,service,number,body`);
+      await rows(page).first().click();
+      await page.getByRole("tab", { name: "Context" }).click();
+      await expect(page.getByRole("list", { name: "Surrounding records" })).toBeVisible();
+      await page.keyboard.press("Control+f");
+      await page.keyboard.type("tasks");
+      await page.getByRole("button", { name: "Column number" }).first().click();
+      await expect(page.getByRole("button", { name: "Remove column" })).toBeVisible();
+      await expectAccessible(page);
+    });
+
+    test("logs, with what is offered while writing, and exporting", async ({ page, scenario }) => {
+      await page.goto(logsUrl(scenario, "cache service:task-api"));
+      await expect(rows(page).first()).toBeVisible();
+      await search(page).click();
+      await page.keyboard.type(" service:");
+      await expect(page.getByRole("listbox")).toBeVisible();
+      await expectAccessible(page);
+      await page.keyboard.press("Escape");
+      await page.getByRole("button", { name: "Export" }).click();
+      await expect(page.getByRole("link", { name: "Download" })).toBeVisible();
       await expectAccessible(page);
     });
 

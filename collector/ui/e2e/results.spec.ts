@@ -138,11 +138,12 @@ test("filter buttons edit the search with right quoting", async ({ page, scenari
 test("every scalar field's filter finds its record again", async ({ page, scenario }) => {
   await page.goto(logsUrl(scenario, "number:1001"));
   await rows(page).first().click();
-  const buttons = page.getByRole("button", { name: /^Filter for / });
+  const drawer = page.getByRole("complementary", { name: "Record" });
+  const buttons = drawer.getByRole("button", { name: /^Filter for / });
   const names = await buttons.evaluateAll((found) => found.map((button) => button.getAttribute("aria-label") ?? ""));
   expect(names.length).toBeGreaterThan(7);
   for (const name of names) {
-    await page.getByRole("button", { name, exact: true }).click();
+    await drawer.getByRole("button", { name, exact: true }).click();
     await expect(total(page)).toHaveText("1 record");
     await expect(page.getByRole("button", { name: "Run" })).toBeVisible();
   }
@@ -226,7 +227,8 @@ test("an absolute link keeps showing this time range", async ({ page, context })
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await page.goto("/ui/logs?q=caf%C3%A9&from=now-30m&to=now");
   await expect(total(page)).toHaveText("1 record");
-  await page.getByRole("button", { name: "Absolute link" }).click();
+  await page.getByRole("button", { name: "Share" }).click();
+  await page.getByRole("button", { name: "Copy absolute link" }).click();
   const link = await page.evaluate(() => navigator.clipboard.readText());
   const params = new URL(link).searchParams;
   expect(params.get("from")).toMatch(/^\d{4}-\d\d-\d\dT.*Z$/);

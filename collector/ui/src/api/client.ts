@@ -57,7 +57,8 @@ async function call<T>(path: string, init: RequestInit): Promise<T> {
   }
 }
 
-async function reach(path: string, init: RequestInit): Promise<Response> {
+/** Fetches; a server that cannot be reached is an `ApiError` too. */
+export async function reach(path: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(path, init);
   } catch (error) {

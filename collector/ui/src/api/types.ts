@@ -56,13 +56,18 @@ export interface HistogramRequest {
   end: string;
   query: string;
   buckets: number;
-  by: ["severity"];
+  /** The field whose values are counted apart, if any. */
+  by: string[];
+  /** The most values that are counted apart. */
+  groups: number;
 }
 
 export interface HistogramBucket {
   start: string;
-  /** Records by level name (`info`, `error`, …). */
+  /** Records by the value of the field asked for; the empty value is "without it". */
   counts: Record<string, number | string>;
+  /** Records with a value that is not counted apart. */
+  other: number;
 }
 
 export interface HistogramResponse {
@@ -70,6 +75,116 @@ export interface HistogramResponse {
   buckets: HistogramBucket[];
   partial?: boolean;
   warnings?: string[];
+}
+
+/** What the endpoints around the search have in common. */
+export interface RunTimes {
+  start: string;
+  end: string;
+  query: string;
+}
+
+/** Whether an answer is whole; `warnings` say what is missing, a sentence each. */
+export interface Completeness {
+  partial?: boolean;
+  warnings?: string[];
+}
+
+export interface FacetsRequest extends RunTimes {
+  fields: string[];
+  limit: number;
+}
+
+export interface Facet {
+  field: string;
+  values: { value: string; count: string }[];
+  /** How many values there are. */
+  distinct: string;
+  /** Records with a value that is not listed. */
+  other: string;
+  /** Matching records without the field. */
+  missing: string;
+  /** A memory bound kept the values from being exact. */
+  truncated: boolean;
+}
+
+export interface FacetsResponse extends Completeness {
+  facets: Facet[];
+}
+
+export type FieldKind = "column" | "attribute" | "resource";
+export type FieldType = "text" | "integer" | "double" | "boolean" | "mixed";
+
+export interface FieldInfo {
+  name: string;
+  kind: FieldKind;
+  types: FieldType[];
+}
+
+export interface FieldsResponse extends Completeness {
+  /** By name. */
+  fields: FieldInfo[];
+  /** There are more than were asked for. */
+  truncated: boolean;
+}
+
+export interface ValuesResponse extends Completeness {
+  values: { value: string; count: string | null }[];
+  exact: boolean;
+}
+
+export interface ContextRequest {
+  id: string;
+  before: number;
+  after: number;
+  before_cursor?: string;
+  after_cursor?: string;
+}
+
+export interface ContextResponse extends Completeness {
+  /** Oldest first, the nearest last. */
+  before: LogRecord[];
+  record: LogRecord;
+  after: LogRecord[];
+  before_cursor?: string | null;
+  after_cursor?: string | null;
+}
+
+export interface PatternsRequest extends RunTimes {
+  limit: number;
+  compare?: { start: string; end: string };
+}
+
+export type PatternChange = "new" | "gone" | "more" | "less" | "same";
+
+export interface Pattern {
+  /** Constant text with `<_>` where it varies. */
+  pattern: string;
+  count: string;
+  /** Records by level name. */
+  severity: Record<string, string | number>;
+  first: string | null;
+  last: string | null;
+  samples: LogRecord[];
+  /** Records in the range compared with; null when none was. */
+  baseline: string | null;
+  change: PatternChange | null;
+}
+
+export interface PatternsResponse extends Completeness {
+  patterns: Pattern[];
+  /** How many patterns there are, also those that are not listed. */
+  distinct: string;
+  /** How many records match. */
+  records: string;
+  /** Whether only some of them were looked at: counts are then estimates. */
+  sampled: boolean;
+}
+
+/** Records that a slow reader of the tail did not get. */
+export interface Dropped {
+  count: number;
+  since: string;
 }
 
 /** A place in the query, in UTF-8 bytes. */

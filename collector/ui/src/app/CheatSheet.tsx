@@ -1,35 +1,32 @@
 // The list of keys and of the search syntax, opened by `?`.
 import { useEffect, useRef } from "react";
+import { EXAMPLES } from "../query/cheatSheet";
 import s from "./CheatSheet.module.css";
 
 const KEYS: [string[], string][] = [
   [["/"], "Focus the search"],
   [["Enter"], "Run the search, or open the selected record"],
-  [["j"], "Next record"],
-  [["k"], "Previous record"],
+  [["Tab"], "Take what is offered while writing"],
+  [["Ctrl ↑"], "An older search; Ctrl ↓ a newer one"],
+  [["j"], "Next record, also ↓"],
+  [["k"], "Previous record, also ↑"],
+  [["Ctrl F"], "Find among the loaded rows; Enter, Shift Enter"],
   [["Esc"], "Close what is open"],
   [["r"], "Refresh"],
   [["d"], "Choose the time range"],
   [["t", "z"], "Zoom out"],
   [["t", "←"], "Earlier"],
   [["t", "→"], "Later"],
+  [["t", "c"], "Copy the time range"],
+  [["t", "v"], "Paste a time range"],
+  [["f"], "Show or hide the fields"],
   [["h"], "Show or hide the histogram"],
   [["w"], "Wrap long messages"],
+  [["p"], "Patterns, and back"],
+  [["l"], "Live tail, and back"],
   [["g", "l"], "Go to Logs"],
   [["g", "a"], "Go to Alerts"],
   [["?"], "This list"],
-];
-
-const SYNTAX: [string, string][] = [
-  ["timeout", "the word in the message"],
-  ['"connection refused"', "the phrase"],
-  ["conn*", "words that begin so"],
-  ["service:task-api", "field and value"],
-  ['http.route:"/tasks/{id}"', "quote what is no plain word"],
-  ["severity:>=warn", "comparison: > >= < <="],
-  ["error.type:*", "records that have the field"],
-  ["a b", "both, as a AND b"],
-  ["(a OR b) NOT c", "OR, NOT (or -c), brackets"],
 ];
 
 export function CheatSheet({ onClose }: { onClose: () => void }) {
@@ -65,12 +62,12 @@ export function CheatSheet({ onClose }: { onClose: () => void }) {
           ))}
         </dl>
         <dl className={`${s.list} ${s.syntax}`}>
-          {SYNTAX.map(([example, meaning]) => (
-            <div key={example}>
+          {EXAMPLES.map(({ kind, example, finds }) => (
+            <div key={kind} title={kind}>
               <dt>
                 <code>{example}</code>
               </dt>
-              <dd>{meaning}</dd>
+              <dd>{finds.replaceAll("`", "")}</dd>
             </div>
           ))}
         </dl>

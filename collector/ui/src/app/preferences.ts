@@ -1,7 +1,8 @@
-// What the reader prefers on this machine: theme, time zone, drawer width.
+// What the reader prefers on this machine: theme, time zone, which panels are
+// open and how wide.
 // Kept in local storage, shared by all components that ask.
-import { useSyncExternalStore } from "react";
 import type { Zone } from "../time/format";
+import { stored } from "./stored";
 
 export type Theme = "auto" | "light" | "dark";
 
@@ -10,49 +11,48 @@ export interface Preferences {
   zone: Zone;
   /** Pixels. */
   drawerWidth: number;
+  /** Whether the field sidebar is open, and its pixels. */
+  sidebar: boolean;
+  sidebarWidth: number;
+  /** Fields whose top values the sidebar shows. */
+  facets: readonly string[];
 }
 
-const KEY = "watchkeeper.preferences";
-const DEFAULTS: Preferences = { theme: "auto", zone: "local", drawerWidth: 480 };
-const listeners = new Set<() => void>();
-let current = load();
+const NARROW_PX = 900;
+const DEFAULTS: Preferences = {
+  theme: "auto",
+  zone: "local",
+  drawerWidth: 480,
+  sidebar: window.innerWidth > NARROW_PX,
+  sidebarWidth: 250,
+  facets: ["severity", "service"],
+};
 
-function load(): Preferences {
-  try {
-    const saved = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Preferences>;
-    return {
-      theme: saved.theme === "light" || saved.theme === "dark" ? saved.theme : "auto",
-      zone: saved.zone === "utc" ? "utc" : "local",
-      drawerWidth: Number(saved.drawerWidth) || DEFAULTS.drawerWidth,
-    };
-  } catch {
-    return DEFAULTS;
-  }
-}
+const preferences = stored("watchkeeper.preferences", (value): Preferences => {
+  const saved = (value ?? {}) as Partial<Preferences>;
+  return {
+    theme: saved.theme === "light" || saved.theme === "dark" ? saved.theme : "auto",
+    zone: saved.zone === "utc" ? "utc" : "local",
+    drawerWidth: Number(saved.drawerWidth) || DEFAULTS.drawerWidth,
+    sidebar: typeof saved.sidebar === "boolean" ? saved.sidebar : DEFAULTS.sidebar,
+    sidebarWidth: Number(saved.sidebarWidth) || DEFAULTS.sidebarWidth,
+    facets: Array.isArray(saved.facets) ? saved.facets.map(String) : DEFAULTS.facets,
+  };
+});
+
+export const usePreferences = preferences.use;
 
 export function applyTheme(): void {
   const root = document.documentElement;
-  if (current.theme === "auto") delete root.dataset.theme;
-  else root.dataset.theme = current.theme;
+  const { theme } = preferences.get();
+  if (theme === "auto") delete root.dataset.theme;
+  else root.dataset.theme = theme;
 }
 
 export function prefer(change: Partial<Preferences>): void {
-  current = { ...current, ...change };
+  preferences.set({ ...preferences.get(), ...change });
   applyTheme();
-  for (const listener of listeners) listener();
-  try {
-    localStorage.setItem(KEY, JSON.stringify(current));
-  } catch {
-    // Storage may be full or forbidden: the preference then lasts as long as the page.
-  }
 }
 
-export function usePreferences(): Preferences {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => current,
-  );
-}
+/** What is preferred now, for what happens on a key or a click. */
+export const currentPreferences = preferences.get;

@@ -22,7 +22,7 @@ export function useShortcuts(shortcuts: Shortcuts): void {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key !== "Escape" && isTyping(event.target)) return;
       if (event.key === "Enter" && event.target !== document.body) return;
-      if (document.querySelector("dialog[open]") !== null) return;
+      if (document.querySelector("dialog[open], :popover-open") !== null) return;
       const sequence = first !== "" && event.timeStamp - firstAt < SEQUENCE_TIMEOUT_MS;
       const keys = sequence ? `${first} ${event.key}` : event.key;
       first = "";

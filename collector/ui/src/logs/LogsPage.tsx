@@ -1,66 +1,91 @@
-// The Logs page: search, time, histogram, rows and one record in the drawer.
+// The Logs page: search, time, histogram, and below them what was found.
 import { useRef, useState } from "react";
 import { refresh } from "../app/location";
-import { usePreferences } from "../app/preferences";
+import { currentPreferences, prefer, usePreferences } from "../app/preferences";
 import { useShortcuts } from "../app/shortcuts";
 import { QueryBar, type QueryBarHandle } from "../query/QueryBar";
+import { useVocabulary } from "../query/useVocabulary";
+import { readRangeText, rangeText } from "../time/exchange";
 import { absolute } from "../time/range";
 import { TimePicker, type TimePickerHandle } from "../time/TimePicker";
-import { copy } from "../widgets/copy";
-import { Histogram } from "./Histogram";
-import { Legend } from "./Legend";
+import { copy, pasted } from "../widgets/copy";
+import { Icon } from "../widgets/Icon";
+import { Popover } from "../widgets/Popover";
+import { toast } from "../widgets/Toasts";
+import { FilterPills } from "./FilterPills";
+import { Chart } from "./histogram/Chart";
 import s from "./LogsPage.module.css";
 import { Banners } from "./Outcome";
 import { Results } from "./Results";
-import type { RowsHandle } from "./Rows";
+import type { RowsHandle } from "./table/Rows";
+import { useFind } from "./table/useFind";
+import { useLive } from "./tail/useLive";
 import { Toolbar } from "./Toolbar";
 import { useAutoRefresh } from "./useAutoRefresh";
 import { useLogs } from "./useLogs";
-import { useLogsView } from "./useLogsView";
+import { useLogsView, type LogsView } from "./useLogsView";
 import { useSelection } from "./useSelection";
+import { ViewsPanel } from "./views/ViewsPanel";
 
 export function LogsPage() {
   const { zone } = usePreferences();
   const view = useLogsView();
   const { state, run, range } = view;
-  const logs = useLogs(run, state.histogram);
-  const { bars, error } = logs;
+  const isLive = state.mode === "live";
+  const charted = state.histogram && !isLive;
+  const logs = useLogs(isLive ? undefined : run, charted ? state.by : undefined);
+  const live = useLive(isLive ? state.query : undefined);
+  const records = isLive ? live.buffer.shown : state.mode === "records" ? logs.found?.records : undefined;
+  const vocabulary = useVocabulary(run?.range);
   const bar = useRef<QueryBarHandle>(null);
   const picker = useRef<TimePickerHandle>(null);
   const rows = useRef<RowsHandle>(null);
   const [scrolled, setScrolled] = useState(false);
-  const selection = useSelection({ records: logs.found?.records, view, rows });
-  const paused = useAutoRefresh(state.refresh, scrolled);
+  const selection = useSelection({ records, waiting: state.mode === "records" && logs.running, view, rows });
+  const find = useFind({ records, columns: state.columns, index: selection.index, onFound: selection.focus });
+  const paused = useAutoRefresh(isLive ? 0 : state.refresh, scrolled);
+  const error = isLive ? live.error : logs.error;
+  const queryError = error?.position !== undefined || error?.code === "invalid_query" ? error : undefined;
 
   useShortcuts({
+    ...keysOf(view),
     "/": () => bar.current?.focus(),
     d: () => picker.current?.open(),
-    r: refresh,
-    h: () => view.show({ histogram: !state.histogram }),
-    w: () => view.show({ wrap: !state.wrap }),
     j: () => selection.move(1),
     k: () => selection.move(-1),
+    ArrowDown: () => selection.move(1),
+    ArrowUp: () => selection.move(-1),
     Enter: selection.openActive,
     Escape: () => {
-      if (picker.current?.close() !== true) selection.close();
+      if (picker.current?.close() === true) return;
+      if (find.open) find.close();
+      else selection.close();
     },
-    "t z": view.zoomOut,
-    "t ArrowLeft": () => view.shift(-1),
-    "t ArrowRight": () => view.shift(1),
   });
 
-  const copyLink = (exact: boolean) => {
-    const change = exact && run !== undefined ? { range: absolute(run.range), refresh: 0 } : {};
-    void copy(view.link(change), exact ? "Absolute link" : "Link");
-  };
-  const queryError = error?.position !== undefined || error?.code === "invalid_query" ? error : undefined;
   return (
     <main className={s.page}>
       <h1 className="hidden">Logs</h1>
       <div className={s.search}>
-        <QueryBar ref={bar} query={state.query} error={queryError} onRun={(query) => view.start({ query })} />
+        <QueryBar
+          ref={bar}
+          query={state.query}
+          error={queryError}
+          vocabulary={vocabulary}
+          onRun={(query) => view.start({ query })}
+        />
+        <Popover label={<Icon name="bookmark" />} name="Saved views and recent searches" className={s.views ?? ""}>
+          {(close) => (
+            <ViewsPanel
+              url={view.url({ record: undefined })}
+              suggested={state.query}
+              onSearch={(query) => view.start({ query })}
+              onDone={close}
+            />
+          )}
+        </Popover>
         <TimePicker ref={picker} value={state.range} range={range} zone={zone} at={view.at} onChange={view.pickRange} />
-        {logs.running ? (
+        {logs.running && !isLive ? (
           <button type="button" className={s.run} onClick={logs.cancel}>
             Cancel
           </button>
@@ -79,28 +104,52 @@ export function LogsPage() {
           {range}
         </p>
       )}
-      {typeof range !== "string" && state.histogram && (
-        <>
-          <div className={s.legend} hidden={queryError !== undefined}>
-            <Legend bars={bars} stale={logs.histogramStale} onLevel={(level) => view.filter("severity", level, "for")} />
-            {logs.histogramError !== undefined && error === undefined && (
-              <span role="alert">The histogram failed: {logs.histogramError.message}</span>
-            )}
-          </div>
-          <Histogram bars={bars} range={range} zone={zone} stale={logs.histogramStale} onZoom={view.zoom} />
-        </>
+      <FilterPills query={state.query} onChange={(query) => view.start({ query })} />
+      {charted && <Chart view={view} logs={logs} zone={zone} hasError={queryError !== undefined} />}
+      <div className={s.progress} data-running={logs.running && !isLive} />
+      <Toolbar view={view} logs={logs} paused={paused} find={find} />
+      {!isLive && <Banners logs={logs} zone={zone} />}
+      {selection.problem !== undefined && (
+        <p className={s.problem} role="alert">
+          The record of this link cannot be shown: {selection.problem}
+        </p>
       )}
-      <div className={s.progress} data-running={logs.running} />
-      <Toolbar
-        state={state}
-        found={logs.found}
-        paused={paused}
-        onChange={view.show}
-        onRefresh={refresh}
-        onCopyLink={copyLink}
+      <Results
+        view={view}
+        logs={logs}
+        live={live}
+        selection={selection}
+        find={find}
+        rows={rows}
+        zone={zone}
+        onScrolled={setScrolled}
       />
-      <Banners logs={logs} zone={zone} />
-      <Results view={view} logs={logs} selection={selection} rows={rows} zone={zone} onScrolled={setScrolled} />
     </main>
   );
+}
+
+/** Keys that need nothing but the view. */
+function keysOf(view: LogsView) {
+  const { state, run } = view;
+  const mode = (to: "patterns" | "live") => view.show({ mode: state.mode === to ? "records" : to });
+  return {
+    r: refresh,
+    h: () => view.show({ histogram: !state.histogram }),
+    w: () => view.show({ wrap: !state.wrap }),
+    f: () => prefer({ sidebar: !currentPreferences().sidebar }),
+    p: () => mode("patterns"),
+    l: () => mode("live"),
+    "t z": view.zoomOut,
+    "t ArrowLeft": () => view.shift(-1),
+    "t ArrowRight": () => view.shift(1),
+    "t c": () => void (run && copy(rangeText(absolute(run.range)), "Time range")),
+    "t v": () => void pasteRange(view),
+  };
+}
+
+async function pasteRange(view: LogsView): Promise<void> {
+  const text = await pasted();
+  const range = text === undefined ? undefined : readRangeText(text);
+  if (range !== undefined) view.pickRange(range);
+  else toast(text === undefined ? "The browser does not allow pasting here" : "The clipboard holds no time range");
 }

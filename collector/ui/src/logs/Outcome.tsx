@@ -149,6 +149,26 @@ export function Footer({ logs }: { logs: Logs }) {
       </span>
     );
   }
-  if (logs.hasMore) return logs.loadingMore ? "Loading more…" : " ";
+  if (logs.stopped) {
+    return (
+      <span>
+        Stopped: there are more records than the {logs.found?.records.length.toLocaleString("en")} loaded.{" "}
+        <button type="button" onClick={logs.loadMore}>
+          Continue
+        </button>
+      </span>
+    );
+  }
+  if (logs.loadingMore) {
+    return (
+      <span>
+        Loading more…{" "}
+        <button type="button" onClick={logs.cancel}>
+          Stop
+        </button>
+      </span>
+    );
+  }
+  if (logs.hasMore) return " ";
   return logs.found === undefined || logs.stale ? " " : "No more records in this time range.";
 }

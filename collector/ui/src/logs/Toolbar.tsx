@@ -1,82 +1,155 @@
-// Between histogram and rows: what the search cost, and how its rows are shown.
+// Between histogram and rows: which view, what the search cost, how it is shown,
+// and ways to take it elsewhere.
+import { prefer, usePreferences } from "../app/preferences";
+import { refresh } from "../app/location";
+import { absolute } from "../time/range";
+import { copy } from "../widgets/copy";
 import { Icon } from "../widgets/Icon";
-import { REFRESH_CHOICES, type LogsState } from "./state";
+import { Popover } from "../widgets/Popover";
+import { Tabs } from "../widgets/Tabs";
+import { Tool } from "../widgets/Tool";
+import { ExportPanel } from "./export/ExportPanel";
+import { REFRESH_CHOICES, type LogsMode } from "./state";
+import type { Find } from "./table/useFind";
 import s from "./Toolbar.module.css";
-import type { Found } from "./useLogs";
+import type { Found, Logs } from "./useLogs";
+import type { LogsView } from "./useLogsView";
 
 interface ToolbarProps {
-  state: LogsState;
-  found: Found | undefined;
+  view: LogsView;
+  logs: Logs;
   /** Why automatic refresh rests, when it does. */
   paused: string | undefined;
-  onChange: (change: Partial<LogsState>) => void;
-  onRefresh: () => void;
-  onCopyLink: (absolute: boolean) => void;
+  find: Find;
 }
 
-export function Toolbar({ state, found, paused, onChange, onRefresh, onCopyLink }: ToolbarProps) {
+const MODES: readonly { id: LogsMode; label: string; title: string }[] = [
+  { id: "records", label: "Records", title: "The records found" },
+  { id: "patterns", label: "Patterns", title: "Like messages together (p)" },
+  { id: "live", label: "Live", title: "Records as they arrive (l)" },
+];
+
+export function Toolbar({ view, logs, paused, find }: ToolbarProps) {
+  const { sidebar } = usePreferences();
+  const { state, run, show } = view;
+  const { mode } = state;
+  const { found } = logs;
   return (
     <div className={s.toolbar}>
+      <Tool
+        icon="sidebar"
+        name="Fields"
+        title={sidebar ? "Hide the fields (f)" : "Show the fields (f)"}
+        pressed={sidebar}
+        onClick={() => prefer({ sidebar: !sidebar })}
+      />
+      <Tabs name="View" tabs={MODES} chosen={mode} onChoose={(to) => show({ mode: to })} />
       <p className={s.stats} data-testid="stats">
-        {found !== undefined && statsLine(found)}
+        {mode === "records" && found !== undefined && statsLine(found)}
       </p>
       {state.refresh > 0 && paused !== undefined && <span className={s.paused}>{paused}</span>}
-      <button
-        type="button"
-        className="quiet"
-        title="Which records come first"
-        onClick={() => onChange({ order: state.order === "newest" ? "oldest" : "newest" })}
-      >
-        <Icon name={state.order === "newest" ? "down" : "up"} />
-        {state.order === "newest" ? "Newest first" : "Oldest first"}
-      </button>
+      {mode === "records" && (
+        <button
+          type="button"
+          className="quiet"
+          title="Which records come first"
+          onClick={() => show({ order: state.order === "newest" ? "oldest" : "newest" })}
+        >
+          <Icon name={state.order === "newest" ? "down" : "up"} />
+          {state.order === "newest" ? "Newest first" : "Oldest first"}
+        </button>
+      )}
+      {mode !== "patterns" && <LayoutButtons view={view} find={find} />}
+      {mode !== "live" && (
+        <button
+          type="button"
+          className="quiet"
+          aria-pressed={state.histogram}
+          title="Show the histogram (h)"
+          onClick={() => show({ histogram: !state.histogram })}
+        >
+          Histogram
+        </button>
+      )}
+      {run !== undefined && mode !== "live" && (
+        <Popover label={<><Icon name="download" /> Export</>} name="Export" title="Download what matches">
+          {(close) => <ExportPanel run={run} columns={state.columns} total={logs.bars?.total} onDone={close} />}
+        </Popover>
+      )}
+      <Popover label={<><Icon name="link" /> Share</>} name="Share" title="Links to what is shown">
+        {(close) => <ShareMenu view={view} onDone={close} />}
+      </Popover>
+      {mode !== "live" && <Refresh view={view} />}
+    </div>
+  );
+}
+
+function LayoutButtons({ view: { state, show }, find }: { view: LogsView; find: Find }) {
+  return (
+    <>
       <button
         type="button"
         className="quiet"
         aria-pressed={state.wrap}
         title="Wrap long messages (w)"
-        onClick={() => onChange({ wrap: !state.wrap })}
+        onClick={() => show({ wrap: !state.wrap })}
       >
         Wrap
       </button>
-      <button
-        type="button"
-        className="quiet"
-        aria-pressed={state.histogram}
-        title="Show the histogram (h)"
-        onClick={() => onChange({ histogram: !state.histogram })}
-      >
-        Histogram
+      <Tool
+        icon="rows"
+        name="Roomy rows"
+        title={state.roomy ? "Rows closer together" : "Rows further apart"}
+        pressed={state.roomy}
+        onClick={() => show({ roomy: !state.roomy })}
+      />
+      <Tool icon="find" name="Find in rows" title="Find among the loaded rows (Ctrl+F)" pressed={find.open} onClick={find.show} />
+    </>
+  );
+}
+
+function ShareMenu({ view, onDone }: { view: LogsView; onDone: () => void }) {
+  const { run } = view;
+  const share = (link: string, what: string) => {
+    onDone();
+    void copy(link, what);
+  };
+  return (
+    <div className={s.share}>
+      <button type="button" className="quiet" data-first onClick={() => share(view.link({}), "Link")}>
+        Copy link
+        <small>as it is: “last 15 minutes” stays that</small>
       </button>
-      <button type="button" className="quiet" title="Copy this address" onClick={() => onCopyLink(false)}>
-        <Icon name="link" />
-        Link
-      </button>
-      <button
-        type="button"
-        className="quiet"
-        title="Copy a link to exactly this time range, for others and for later"
-        onClick={() => onCopyLink(true)}
-      >
-        Absolute link
-      </button>
-      <span className={s.refresh}>
-        <button type="button" className="quiet icon" aria-label="Refresh" title="Refresh (r)" onClick={onRefresh}>
-          <Icon name="refresh" />
-        </button>
-        <select
-          aria-label="Refresh automatically"
-          value={state.refresh}
-          onChange={(event) => onChange({ refresh: Number(event.target.value) })}
+      {run !== undefined && (
+        <button
+          type="button"
+          className="quiet"
+          onClick={() => share(view.link({ range: absolute(run.range), refresh: 0 }), "Absolute link")}
         >
-          {REFRESH_CHOICES.map((seconds) => (
-            <option key={seconds} value={seconds}>
-              {seconds === 0 ? "manual" : seconds < 60 ? `every ${seconds} s` : `every ${seconds / 60} min`}
-            </option>
-          ))}
-        </select>
-      </span>
+          Copy absolute link
+          <small>exactly these times, for others and for later</small>
+        </button>
+      )}
     </div>
+  );
+}
+
+function Refresh({ view: { state, show } }: { view: LogsView }) {
+  return (
+    <span className={s.refresh}>
+      <Tool icon="refresh" name="Refresh" title="Refresh (r)" onClick={refresh} />
+      <select
+        aria-label="Refresh automatically"
+        value={state.refresh}
+        onChange={(event) => show({ refresh: Number(event.target.value) })}
+      >
+        {REFRESH_CHOICES.map((seconds) => (
+          <option key={seconds} value={seconds}>
+            {seconds === 0 ? "manual" : seconds < 60 ? `every ${seconds} s` : `every ${seconds / 60} min`}
+          </option>
+        ))}
+      </select>
+    </span>
   );
 }
 

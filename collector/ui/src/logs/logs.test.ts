@@ -1,9 +1,10 @@
 // URL state, bars and fields of the Logs page.
 import { describe, expect, test } from "vitest";
 import type { LogRecord } from "../api/types";
-import { dragRange, slices, toBars } from "./bars";
-import { attributeField, messageBlock, messageText, sections } from "./fields";
-import { DEFAULT_STATE, logsUrl, readState } from "./state";
+import { attributeField } from "../query/fieldNames";
+import { dragRange, OTHER, slices, toBars, WITHOUT } from "./histogram/bars";
+import { messageBlock, messageText, sections } from "./record/fields";
+import { DEFAULT_STATE, logsUrl, readState, type LogsState } from "./state";
 
 describe("URL state", () => {
   test("defaults leave nothing in the URL", () => {
@@ -12,20 +13,29 @@ describe("URL state", () => {
   });
 
   test("every field survives the way through the URL", () => {
-    const state = {
+    const state: LogsState = {
+      mode: "patterns",
       query: 'a & b:"c+d" 🦀 #%',
       range: { from: "2026-01-02T03:04:05.000Z", to: "now" },
-      order: "oldest" as const,
+      order: "oldest",
       record: "12:34",
+      tab: "context",
+      columns: [
+        { field: "odd, ~name%", width: 180 },
+        { field: "body", width: undefined },
+      ],
       wrap: true,
+      roomy: true,
       histogram: false,
+      by: "",
+      compare: "7d",
       refresh: 10,
     };
     expect(readState(new URL(logsUrl(state), "http://x").search)).toEqual(state);
   });
 
   test("unknown values fall back to their defaults", () => {
-    expect(readState("?order=upwards&refresh=7&wrap=yes")).toEqual(DEFAULT_STATE);
+    expect(readState("?order=upwards&refresh=7&wrap=yes&view=sideways&tab=x&density=odd&columns=,,")).toEqual(DEFAULT_STATE);
   });
 });
 
@@ -33,27 +43,40 @@ describe("bars", () => {
   const response = {
     step_ms: 1000,
     buckets: [
-      { start: "2026-01-02T03:04:05.000000000Z", counts: { info: 1000, error: "1" } },
-      { start: "2026-01-02T03:04:06.000000000Z", counts: { INFO: 3, odd: 2 } },
+      { start: "2026-01-02T03:04:05.000000000Z", counts: { info: 1000, error: "1" }, other: 0 },
+      { start: "2026-01-02T03:04:06.000000000Z", counts: { INFO: 3, odd: 2 }, other: 0 },
     ],
   };
 
   test("counts add up by level, unknown names as unset", () => {
-    const { bars, total, totals, highest } = toBars(response);
+    const { bars, series, total, highest } = toBars(response, "severity");
     expect([total, highest]).toEqual([1006, 1001]);
-    expect(totals).toEqual({ info: 1003, error: 1, unset: 2 });
+    expect(series.map((one) => [one.value, one.total])).toEqual([["error", 1], ["info", 1003], ["unset", 2]]);
     expect(bars[0]?.end).toBe(Date.parse("2026-01-02T03:04:06Z"));
   });
 
   test("one error among a thousand records is visible and lies at the bottom", () => {
-    const { bars, highest } = toBars(response);
+    const { bars, series, highest } = toBars(response, "severity");
     const [bar] = bars;
     if (bar === undefined) throw new Error("no bar");
-    const drawn = slices(bar, highest, 100);
-    expect(drawn[0]).toMatchObject({ level: "error", bottom: 0 });
+    const drawn = slices(bar, series, highest, 100);
+    expect(drawn[0]).toMatchObject({ series: { value: "error" }, bottom: 0 });
     expect(drawn[0]?.height).toBeGreaterThan(1.9);
     const top = drawn.at(-1);
     expect((top?.bottom ?? 0) + (top?.height ?? 0)).toBeCloseTo(100);
+  });
+
+  test("by another field: eight values have a colour, others are one, records without it are last", () => {
+    const names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    const counts = Object.fromEntries(["", ...names].map((name, at) => [name, 100 - at]));
+    const { bars, series } = toBars({ step_ms: 1000, buckets: [{ start: "2026-01-02T03:04:05Z", counts, other: 5 }] }, "k");
+    expect(series.map((one) => one.name)).toEqual([...names.slice(0, 8), "other values", "without k"]);
+    expect(Object.fromEntries(bars[0]?.counts ?? [])).toMatchObject({ a: 99, h: 92, [OTHER]: 91 + 90 + 5, [WITHOUT]: 100 });
+  });
+
+  test("by nothing there is one series", () => {
+    const { series } = toBars({ step_ms: 1000, buckets: [{ start: "2026-01-02T03:04:05Z", counts: { "": 7 }, other: 0 }] }, "");
+    expect(series.map((one) => one.total)).toEqual([7]);
   });
 
   test("a drag widens to whole buckets, in either direction, inside the range", () => {
@@ -78,7 +101,10 @@ describe("fields", () => {
     attributes: { "http.status": 500, ok: false, list: [1, 2], big: "9007199254740993", service: "x", none: null },
   };
   const all = sections(record).flatMap((section) => section.fields);
-  const filterOf = (name: string, at = 0) => all.filter((field) => field.name === name)[at]?.filter;
+  const filterOf = (name: string, at = 0) => {
+    const found = all.filter((field) => field.name === name)[at];
+    return found?.value === undefined ? undefined : { field: found.searched, value: found.value };
+  };
 
   test("each scalar field knows the term that finds it", () => {
     expect(filterOf("http.status")).toEqual({ field: "http.status", value: "500" });

@@ -6,7 +6,7 @@ import { asApiError, type ApiError } from "../api/client";
 import { logHistogram, searchLogs } from "../api/logs";
 import type { LogRecord, Order, SearchPage, SearchStats } from "../api/types";
 import { iso, type TimeRange } from "../time/range";
-import { toBars, type Bars } from "./bars";
+import { GROUPS, toBars, type Bars } from "./histogram/bars";
 
 export interface Run {
   query: string;
@@ -39,15 +39,20 @@ export interface Logs {
   cancelled: boolean;
   hasMore: boolean;
   loadingMore: boolean;
+  /** The reader stopped the loading of more. */
+  stopped: boolean;
   loadMore: () => void;
   retry: () => void;
   cancel: () => void;
 }
 
-const PAGE = 200;
+/** The first page comes quickly; those after it are for who goes on. */
+const FIRST_PAGE = 200;
+const NEXT_PAGE = 1000;
 const BUCKETS = 90;
 
-export function useLogs(run: Run | undefined, withHistogram: boolean): Logs {
+/** `by` is the field that the histogram counts by; undefined when none is shown. */
+export function useLogs(run: Run | undefined, by: string | undefined): Logs {
   const client = useQueryClient();
   const times = { start: iso(run?.range.start ?? 0), end: iso(run?.range.end ?? 0) };
   const query = run?.query ?? "";
@@ -56,9 +61,9 @@ export function useLogs(run: Run | undefined, withHistogram: boolean): Logs {
   const search = useInfiniteQuery({
     queryKey: ["logs", "search", query, times.start, times.end, order],
     queryFn: async ({ pageParam, signal }): Promise<{ page: SearchPage; run: Run | undefined }> => {
-      const cursor = pageParam === undefined ? {} : { cursor: pageParam };
-      const page = await searchLogs({ ...times, query, order, limit: PAGE, ...cursor }, signal);
-      return { page, run };
+      const page = pageParam === undefined ? { limit: FIRST_PAGE } : { limit: NEXT_PAGE, cursor: pageParam };
+      const found = await searchLogs({ ...times, query, order, ...page }, signal);
+      return { page: found, run };
     },
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ page }) => page.cursor ?? undefined,
@@ -67,11 +72,13 @@ export function useLogs(run: Run | undefined, withHistogram: boolean): Logs {
     enabled: run !== undefined,
   });
   const histogram = useQuery({
-    queryKey: ["logs", "histogram", query, times.start, times.end],
-    queryFn: ({ signal }) =>
-      logHistogram({ ...times, query, buckets: BUCKETS, by: ["severity"] }, signal),
+    queryKey: ["logs", "histogram", query, times.start, times.end, by],
+    queryFn: async ({ signal }) => {
+      const request = { ...times, query, buckets: BUCKETS, by: by ? [by] : [], groups: GROUPS };
+      return toBars(await logHistogram(request, signal), by ?? "");
+    },
     placeholderData: keepPreviousData,
-    enabled: run !== undefined && withHistogram,
+    enabled: run !== undefined && by !== undefined,
   });
 
   const current = useMemo(() => search.data && toFound(search.data.pages), [search.data]);
@@ -79,11 +86,11 @@ export function useLogs(run: Run | undefined, withHistogram: boolean): Logs {
   const error = search.isFetchNextPageError ? undefined : failure;
   const kept = useKept(current);
   const found = current ?? (error?.temporary === true && kept?.run.query === query ? kept : undefined);
-  const bars = useMemo(() => histogram.data && toBars(histogram.data), [histogram.data]);
+  const [stoppedRun, setStoppedRun] = useState<Run>();
   const running = search.isFetching && !search.isFetchingNextPage;
   return {
     found,
-    bars,
+    bars: histogram.data,
     error,
     pageError: search.isFetchNextPageError ? failure : undefined,
     histogramError: histogram.error === null ? undefined : asApiError(histogram.error),
@@ -94,12 +101,19 @@ export function useLogs(run: Run | undefined, withHistogram: boolean): Logs {
       run !== undefined && !search.isFetching && (search.isPending || search.isPlaceholderData),
     hasMore: search.hasNextPage && !search.isPlaceholderData,
     loadingMore: search.isFetchingNextPage,
-    loadMore: () => void search.fetchNextPage(),
+    stopped: stoppedRun !== undefined && stoppedRun === run,
+    loadMore: () => {
+      setStoppedRun(undefined);
+      void search.fetchNextPage();
+    },
     retry: () => {
       void search.refetch();
-      if (withHistogram) void histogram.refetch();
+      if (by !== undefined) void histogram.refetch();
     },
-    cancel: () => void client.cancelQueries({ queryKey: ["logs"] }),
+    cancel: () => {
+      if (search.isFetchingNextPage) setStoppedRun(run);
+      void client.cancelQueries({ queryKey: ["logs"] });
+    },
   };
 }
 

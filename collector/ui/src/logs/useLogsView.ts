@@ -2,9 +2,13 @@
 // action is a navigation.
 import { useMemo } from "react";
 import { currentLocation, navigate, useLocation } from "../app/location";
-import { addFilter, type Polarity } from "../query/edit";
+import { prefer, currentPreferences } from "../app/preferences";
+import { addExists, addFilter, addText, type Polarity } from "../query/edit";
 import { absolute, resolveRange, shift, zoomOut, type RangeText, type TimeRange } from "../time/range";
+import type { FieldActions } from "./record/FieldTable";
 import { logsUrl, readState, type LogsState } from "./state";
+import { toggleColumn } from "./table/columns";
+import type { ColumnActions } from "./table/Header";
 import type { Run } from "./useLogs";
 
 export interface LogsView {
@@ -23,8 +27,13 @@ export interface LogsView {
   zoom: (range: TimeRange) => void;
   zoomOut: () => void;
   shift: (direction: -1 | 1) => void;
-  filter: (field: string, value: string, polarity: Polarity) => void;
-  /** A whole address of this view, changed. */
+  fields: FieldActions;
+  columns: ColumnActions;
+  /** Adds a search to the one that is run, and shows the records. */
+  narrow: (text: string, polarity: Polarity) => void;
+  /** The address of this view, changed. */
+  url: (change: Partial<LogsState>) => string;
+  /** The same with its origin, to be given to others. */
   link: (change: Partial<LogsState>) => string;
 }
 
@@ -43,6 +52,8 @@ export function useLogsView(): LogsView {
 
 function actions(state: LogsState, run: Run | undefined) {
   const start = (change: Partial<LogsState>) => navigate(logsUrl({ ...state, record: undefined, ...change }));
+  const show = (change: Partial<LogsState>, replace = false) =>
+    navigate(logsUrl({ ...state, ...change }), { sameTime: true, replace });
   const zoom = (range: TimeRange) => start({ range: absolute(range) });
   const move = (by: (range: TimeRange) => TimeRange) => {
     if (run !== undefined) zoom(by(run.range));
@@ -50,15 +61,34 @@ function actions(state: LogsState, run: Run | undefined) {
   return {
     start,
     zoom,
-    show: (change: Partial<LogsState>, replace = false) =>
-      navigate(logsUrl({ ...state, ...change }), { sameTime: true, replace }),
+    show,
     pickRange: (range: RangeText) => start({ range }),
     zoomOut: () => move((range) => zoomOut(range, currentLocation().at)),
     shift: (direction: -1 | 1) => move((range) => shift(range, direction)),
-    filter: (field: string, value: string, polarity: Polarity) => {
-      const keep = polarity === "for" && state.record !== undefined ? { record: state.record } : {};
-      start({ query: addFilter(state.query, field, value, polarity), ...keep });
+    narrow: (text: string, polarity: Polarity) =>
+      start({ query: addText(state.query, text, polarity), ...(polarity === "for" ? { mode: "records" as const } : {}) }),
+    fields: fieldActions(state, start, show),
+    columns: {
+      change: (columns: LogsState["columns"], replace = false) => show({ columns }, replace),
+      groupBy: (by: string) => show({ by, histogram: true }),
     },
+    url: (change: Partial<LogsState>) => logsUrl({ ...state, ...change }),
     link: (change: Partial<LogsState>) => window.location.origin + logsUrl({ ...state, ...change }),
+  };
+}
+
+function fieldActions(state: LogsState, start: LogsView["start"], show: LogsView["show"]): FieldActions {
+  // The record that is open passes a filter for its own value.
+  const keep = (polarity: Polarity) => (polarity === "for" && state.record !== undefined ? { record: state.record } : {});
+  return {
+    filter: (field, value, polarity) =>
+      start({ query: addFilter(state.query, field, value, polarity), ...keep(polarity) }),
+    exists: (field, polarity) => start({ query: addExists(state.query, field, polarity), ...keep(polarity) }),
+    toggleColumn: (field) => show({ columns: toggleColumn(state.columns, field) }),
+    groupBy: (by) => show({ by, histogram: true }),
+    showValues: (field) => {
+      const { facets } = currentPreferences();
+      prefer({ sidebar: true, facets: [field, ...facets.filter((name) => name !== field)] });
+    },
   };
 }

@@ -1,10 +1,12 @@
-// The search field: one line of CodeMirror. Enter runs; an error of the server
-// is underlined where it lies and explained below.
+// The search field: one line of CodeMirror. Fields and values are offered while one
+// writes; Enter runs; an error of the server is underlined where it lies and explained below.
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { EditorState } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { useEffect, useEffectEvent, useImperativeHandle, useRef, type Ref } from "react";
 import type { ApiError } from "../api/client";
+import { completion, type Vocabulary } from "./autocomplete";
+import { recall, remember, type Recall } from "./history";
 import { colours, errorMark, showError } from "./language";
 import { utf16Span } from "./position";
 import s from "./QueryBar.module.css";
@@ -19,11 +21,13 @@ interface QueryBarProps {
   /** The query that was run last. */
   query: string;
   error: ApiError | undefined;
+  /** What can be offered while one writes. */
+  vocabulary: Vocabulary;
   onRun: (query: string) => void;
   ref: Ref<QueryBarHandle>;
 }
 
-const EXAMPLE = 'Search: words, "phrases", service:api, severity:>=warn, AND OR NOT ( ), prefix*';
+const EXAMPLE = 'Search: words, "phrases", service:api, severity:>=warn, status:[500 TO 599], /regex/, NOT ( )';
 
 const oneLine = EditorState.transactionFilter.of((transaction) => {
   if (!transaction.docChanged || transaction.newDoc.lines === 1) return transaction;
@@ -33,10 +37,27 @@ const oneLine = EditorState.transactionFilter.of((transaction) => {
   return { changes: insert, selection: { anchor: text.length } };
 });
 
-export function QueryBar({ query, error, onRun, ref }: QueryBarProps) {
+const TYPED: Recall = { at: -1, typed: "" };
+
+export function QueryBar({ query, error, vocabulary, onRun, ref }: QueryBarProps) {
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<EditorView>(undefined);
-  const run = useEffectEvent(() => onRun(editor.current?.state.doc.toString().trim() ?? ""));
+  const recalled = useRef(TYPED);
+  const run = useEffectEvent(() => {
+    const text = editor.current?.state.doc.toString().trim() ?? "";
+    recalled.current = TYPED;
+    remember(text);
+    onRun(text);
+  });
+  const offer = useEffectEvent(() => vocabulary);
+  const step = useEffectEvent((by: 1 | -1) => {
+    const view = editor.current;
+    const found = view && recall(recalled.current, view.state.doc.toString(), by);
+    if (found === undefined) return true;
+    recalled.current = found.state;
+    write(view, found.text);
+    return true;
+  });
 
   useEffect(() => {
     if (host.current === null) return undefined;
@@ -47,7 +68,10 @@ export function QueryBar({ query, error, onRun, ref }: QueryBarProps) {
           { key: "Enter", run: () => (run(), true) },
           { key: "Mod-Enter", run: () => (run(), true) },
           { key: "Escape", run: (target) => (target.contentDOM.blur(), true) },
+          { key: "Ctrl-ArrowUp", run: () => step(1) },
+          { key: "Ctrl-ArrowDown", run: () => step(-1) },
         ]),
+        completion(() => offer()),
         history(),
         keymap.of([...historyKeymap, ...defaultKeymap]),
         oneLine,
@@ -70,7 +94,7 @@ export function QueryBar({ query, error, onRun, ref }: QueryBarProps) {
   useEffect(() => {
     const view = editor.current;
     if (view === undefined || view.state.doc.toString() === query) return;
-    view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: query }, selection: { anchor: query.length } });
+    write(view, query);
   }, [query]);
 
   const position = error?.position;
@@ -96,6 +120,10 @@ export function QueryBar({ query, error, onRun, ref }: QueryBarProps) {
       </div>
     </div>
   );
+}
+
+function write(view: EditorView | undefined, text: string): void {
+  view?.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text }, selection: { anchor: text.length } });
 }
 
 function QueryError({ query, error }: { query: string; error: ApiError }) {

@@ -14,6 +14,8 @@ const CLASSES: Record<TokenKind, string> = {
   comparison: "q-operator",
   word: "q-word",
   phrase: "q-phrase",
+  regex: "q-pattern",
+  range: "q-pattern",
 };
 
 function colour(view: EditorView): DecorationSet {

@@ -8,9 +8,11 @@ export type TokenKind =
   | "or"
   | "not" // `NOT`, or the `-` before a term
   | "field" // `name:`, colon included
-  | "comparison" // `>=`, after a field
-  | "word"
-  | "phrase"; // quotes included, and the `*` of a prefix
+  | "comparison" // `>=` or `=`, after a field
+  | "word" // its wildcards and the `~` of a fuzzy one included
+  | "phrase" // quotes included, and the `*` or `~3` behind them
+  | "regex" // slashes included
+  | "range"; // `[a TO b]`, after a field
 
 export interface Token {
   kind: TokenKind;
@@ -22,9 +24,12 @@ export interface Token {
 const SPACE = /\s+/y;
 const OPEN = /\(/y;
 const CLOSE = /\)/y;
-const PHRASE = /"(?:[^"\\]|\\.)*"?\*?/suy;
+const PHRASE = /"(?:[^"\\]|\\.)*(?:"(?:\*|~\d*)?)?/suy;
 const WORD = /(?:[^\s()"\\]|\\.?)+/suy;
-const COMPARISON = />=|<=|>|</y;
+// Only when the next slash ends it: /api/tasks is text.
+const REGEX = /\/(?:[^/\\]|\\.)+\/(?=[\s()]|$)/suy;
+const RANGE = /[[{]\s*(?:"(?:[^"\\]|\\.)*"|[^\s"\]}]+)\s+TO\s+(?:"(?:[^"\\]|\\.)*"|[^\s"\]}]+)\s*[\]}]/suy;
+const COMPARISON = />=|<=|>|<|=/y;
 const KEYWORD = /(?:AND|OR|NOT)(?=[\s()]|$)/y;
 const MINUS = /-(?=[\p{L}_"(@])/uy;
 // Colons that belong to text, as in http://, std::io and c:\dir, begin no value.
@@ -54,16 +59,19 @@ export function lex(query: string): Token[] {
     const quoted = query.charAt(at) === '"';
     if (size === 0 || (!quoted && length(TEXT_AFTER_COLON, at + size) > 0)) return false;
     push("field", size);
-    push("comparison", length(COMPARISON));
-    if (!push("phrase", length(PHRASE))) push("word", length(WORD));
+    if (!push("range", length(RANGE))) {
+      push("comparison", length(COMPARISON));
+      text();
+    }
     return true;
   };
+  const text = () => push("phrase", length(PHRASE)) || push("regex", length(REGEX)) || push("word", length(WORD));
 
   while (at < query.length) {
     at += length(SPACE);
     if (push("open", length(OPEN)) || push("close", length(CLOSE))) continue;
     if (keyword() || push("not", length(MINUS)) || field()) continue;
-    if (!push("phrase", length(PHRASE))) push("word", length(WORD));
+    text();
   }
   return tokens;
 }

@@ -1,6 +1,6 @@
 // Reading and editing searches, and mapping server positions into the editor.
 import { describe, expect, test } from "vitest";
-import { addFilter, term } from "./edit";
+import { addExists, addFilter, removeTerm, term } from "./edit";
 import { highlightPattern, segments } from "./highlight";
 import { lex } from "./lex";
 import { utf16Span } from "./position";
@@ -24,6 +24,11 @@ describe("lex", () => {
     ["http://x std::io c:\\dir 10:30", "word:http://x | word:std::io | word:c:\\dir | word:10:30"],
     ['"conn re"*', 'phrase:"conn re"*'],
     ["NOTE ANDY", "word:NOTE | word:ANDY"],
+    ["/conn\\w+ (a|b)\\/x/ /api/tasks", "regex:/conn\\w+ (a|b)\\/x/ | word:/api/tasks"],
+    ["host:/^web-\\d+$/ path:/api/", "field:host: | regex:/^web-\\d+$/ | field:path: | regex:/api/"],
+    ['n:[1 TO *] t:{"a b" TO now-5m]', 'field:n: | range:[1 TO *] | field:t: | range:{"a b" TO now-5m]'],
+    ['fu?zy~2 "a b"~3 body:="x"', 'word:fu?zy~2 | phrase:"a b"~3 | field:body: | comparison:= | phrase:"x"'],
+    ["s:(a OR b)", "field:s: | open:( | word:a | or:OR | word:b | close:)"],
     ["a: b", "field:a: | word:b"],
     ["", ""],
   ])("%s", (query, expected) => {
@@ -51,10 +56,32 @@ describe("lex", () => {
 });
 
 test("terms know their field, value and negation, groups included", () => {
-  const read = terms('a NOT b:"x y" NOT (c -d:>3) e* NOT NOT f', true);
-  expect(
-    read.map((t) => `${t.negated ? "!" : ""}${t.field ?? ""}|${t.comparison ?? ""}|${t.value}${t.prefix ? "*" : ""}`),
-  ).toEqual(["||a", "!b||x y", "!||c", "d|>|3", "||e*", "||f"]);
+  const read = terms('a NOT b:"x y" NOT (c -d:>3) e* NOT NOT f g:(h OR i*)', true);
+  expect(read.map((t) => `${t.negated ? "!" : ""}${t.field ?? ""}|${t.comparison ?? ""}|${t.value}`)).toEqual([
+    "||a",
+    "!b||x y",
+    "!||c",
+    "d|>|3",
+    "||e*",
+    "||f",
+    "g||h",
+    "g||i*",
+  ]);
+});
+
+test("every form of a term is told from the others, a list in brackets as one", () => {
+  const read = terms('a b* c~1 "d e"~2 "f g"* h:/i j/ k:[1 TO 2] l:(m OR n) o:*');
+  expect(read.map((t) => `${t.form} ${t.value}`)).toEqual([
+    "exact a",
+    "pattern b*",
+    "fuzzy c~1",
+    'fuzzy "d e"~2',
+    "pattern f g*",
+    "regex /i j/",
+    "range [1 TO 2]",
+    "list (m OR n)",
+    "pattern *",
+  ]);
 });
 
 test("an OR inside brackets is not an outer OR", () => {
@@ -87,10 +114,31 @@ describe("addFilter", () => {
     expect(addFilter(query, field, value, polarity)).toBe(expected);
   });
 
+  test.each([
+    ["", "user.id", "for", "user.id:*"],
+    ["a NOT user.id:*", "user.id", "for", "a user.id:*"],
+    ["a OR b", "odd key", "out", '(a OR b) AND NOT "odd key":*'],
+  ] as const)("%s + existence of %s %s", (query, field, polarity, expected) => {
+    expect(addExists(query, field, polarity)).toBe(expected);
+  });
+
+  test.each([
+    ["a AND b AND c", "b", "a AND c"],
+    ["a AND b", "b", "a"],
+    ["a AND b", "a", "b"],
+    ["a NOT b c", "b", "a c"],
+    ["a", "a", ""],
+    ["x:(b c) AND NOT b", "b", "x:(b c)"],
+  ])("%s without %s is %s", (query, value, expected) => {
+    const found = terms(query).find((t) => t.value === value);
+    if (found === undefined) throw new Error("no such term");
+    expect(removeTerm(query, found)).toBe(expected);
+  });
+
   test("a term it writes reads back as the same field and value", () => {
     for (const value of ["a", "a b", 'q"q', "back\\slash", "tab\there", "größe 🦀", "AND", "(x)", "a:b", "x*", "", "cr\rlf"]) {
       const [read] = terms(term("some key", value));
-      expect(read).toMatchObject({ field: "some key", value, prefix: false, negated: false });
+      expect(read).toMatchObject({ field: "some key", value, form: "exact", negated: false });
     }
   });
 });
@@ -98,7 +146,7 @@ describe("addFilter", () => {
 describe("highlight", () => {
   const mark = (query: string, text: string) =>
     segments(text, highlightPattern(query))
-      .map((s) => (s.marked ? `[${s.text}]` : s.text))
+      .map((s) => (s.mark !== undefined ? `[${s.text}]` : s.text))
       .join("");
 
   test.each([
@@ -111,6 +159,11 @@ describe("highlight", () => {
     ["user-42", "for user-42 and user 42", "for [user-42] and [user 42]"],
     ["a.b+c(", "a.b+c a b c", "[a.b+c] [a b c]"],
     ["größe", "Größe: 3", "[Größe]: 3"],
+    ["*fused c*n?ct*", "refused, connection", "[refused], [connection]"],
+    ["/ref\\w+ by/", "refused by x", "[refused by] x"],
+    ["/(?<=unreadable(/", "as it is", "as it is"],
+    ["body:(disk OR full)", "disk is full", "[disk] is [full]"],
+    ["conection~", "connection", "connection"],
   ])("%s in %s", (query, text, expected) => {
     expect(mark(query, text)).toBe(expected);
   });

@@ -1,14 +1,17 @@
-// The terms of a search that must all hold: what filter buttons edit and what
-// highlighting looks for.
+// The terms of a search that must all hold: what filter buttons and pills edit
+// and what highlighting looks for.
 import { lex, type Token } from "./lex";
+
+/** How a term's value is meant. */
+export type TermForm = "exact" | "pattern" | "fuzzy" | "regex" | "range" | "list";
 
 export interface Term {
   /** Undefined for a bare word or phrase. */
   field: string | undefined;
   comparison: string | undefined;
-  /** Unquoted, without the `*` of a prefix. */
+  form: TermForm;
+  /** An exact value or a pattern unquoted; any other form as written. */
   value: string;
-  prefix: boolean;
   negated: boolean;
   from: number;
   to: number;
@@ -25,33 +28,48 @@ export function hasOuterOr(query: string): boolean {
   return false;
 }
 
-/** Terms outside brackets, in order; with `nested`, those inside brackets too. */
+interface Group {
+  negated: boolean;
+  /** Of a list such as `field:(a b)`. */
+  field: string | undefined;
+}
+
+/** Terms outside brackets, in order; with `nested`, those inside brackets instead of lists. */
 export function terms(query: string, nested = false): Term[] {
   const tokens = lex(query);
   const found: Term[] = [];
-  let depth = 0;
-  let negatedGroups = 0;
-  const groups: boolean[] = [];
-  for (let i = 0; i < tokens.length; i += 1) {
-    const token = tokens[i];
+  const groups: Group[] = [];
+  for (let at = 0; at < tokens.length; at += 1) {
+    const token = tokens[at];
     if (token === undefined) break;
-    const nots = notsBefore(tokens, i);
+    const nots = notsBefore(tokens, at);
     const negated = nots % 2 === 1;
     if (token.kind === "open") {
-      depth += 1;
-      groups.push(negated);
-      negatedGroups += negated ? 1 : 0;
+      groups.push({ negated, field: undefined });
     } else if (token.kind === "close") {
-      depth = Math.max(0, depth - 1);
-      negatedGroups -= groups.pop() === true ? 1 : 0;
-    } else if (token.kind === "field" || token.kind === "word" || token.kind === "phrase") {
-      const term = readTerm(tokens, i, i - nots);
-      term.negated = negated !== (negatedGroups % 2 === 1);
-      i = term.last;
-      if (depth === 0 || nested) found.push(term);
+      groups.pop();
+    } else if (isTermStart(token)) {
+      const { last, ...term } = readTerm(tokens, at, at - nots, query);
+      if (nested && term.form === "list") {
+        groups.push({ negated, field: term.field });
+        at += 1;
+        continue;
+      }
+      at = last;
+      const outside = groups.filter((group) => group.negated).length;
+      const field = term.field ?? groups.findLast((group) => group.field !== undefined)?.field;
+      if (groups.length === 0 || nested) found.push({ ...term, field, negated: negated !== (outside % 2 === 1) });
     }
   }
   return found;
+}
+
+function isTermStart({ kind }: Token): boolean {
+  return kind === "field" || isValue(kind);
+}
+
+function isValue(kind: Token["kind"] | undefined): boolean {
+  return kind === "word" || kind === "phrase" || kind === "regex" || kind === "range";
 }
 
 function notsBefore(tokens: Token[], at: number): number {
@@ -61,10 +79,11 @@ function notsBefore(tokens: Token[], at: number): number {
 }
 
 /** The term at a token, and the index of its last token; `first` is where its NOTs begin. */
-function readTerm(tokens: Token[], at: number, first: number): Term & { last: number } {
+function readTerm(tokens: Token[], at: number, first: number, query: string): Term & { last: number } {
   let last = at;
   let field: string | undefined;
   let comparison: string | undefined;
+  let isList = false;
   const start = tokens[at];
   if (start?.kind === "field") {
     field = unquote(start.text.slice(0, -1));
@@ -72,25 +91,41 @@ function readTerm(tokens: Token[], at: number, first: number): Term & { last: nu
     // A value touches what it belongs to; anything after a space is another term.
     const next = tokens[last + 1];
     const touches = next?.from === tokens[last]?.to;
-    if (touches && (next?.kind === "word" || next?.kind === "phrase")) last += 1;
+    isList = touches && next?.kind === "open";
+    if (isList) last = closing(tokens, last + 1);
+    else if (touches && isValue(next?.kind)) last += 1;
   }
-  const end = tokens[last];
-  const value = end?.kind === "word" || end?.kind === "phrase" ? end.text : "";
-  const prefix = /(?:^|[^\\])\*$/.test(value);
-  return {
-    field,
-    comparison,
-    value: unquote(prefix ? value.slice(0, -1) : value),
-    prefix,
-    negated: false,
-    from: tokens[first]?.from ?? 0,
-    to: end?.to ?? 0,
-    last,
-  };
+  const from = tokens[first]?.from ?? 0;
+  const to = tokens[last]?.to ?? 0;
+  const value = tokens[last];
+  const read = isList ? { form: "list" as const, value: query.slice(start?.to, to) } : readValue(value);
+  return { field, comparison, ...read, negated: false, from, to, last };
+}
+
+function closing(tokens: Token[], open: number): number {
+  let depth = 0;
+  for (let at = open; at < tokens.length; at += 1) {
+    const kind = tokens[at]?.kind;
+    if (kind === "open") depth += 1;
+    if (kind === "close") depth -= 1;
+    if (depth === 0) return at;
+  }
+  return tokens.length - 1;
+}
+
+function readValue(token: Token | undefined): { form: TermForm; value: string } {
+  if (token === undefined || !isValue(token.kind)) return { form: "exact", value: "" };
+  const { kind, text } = token;
+  if (kind === "regex" || kind === "range") return { form: kind, value: text };
+  if (/[^\\]~\d?$/.test(text)) return { form: "fuzzy", value: text };
+  const wildcard = kind === "word" ? /(?:^|[^\\])[*?]/.test(text) : /[^\\]"\*$/.test(text);
+  if (!wildcard) return { form: "exact", value: unquote(text) };
+  const end = text.endsWith("*") ? "*" : "";
+  return { form: "pattern", value: unquote(text.slice(0, text.length - end.length)) + end };
 }
 
 export function unquote(text: string): string {
-  if (!text.startsWith('"')) return text.replace(/\\([\\*"():\- ])/g, "$1");
+  if (!text.startsWith('"')) return text.replace(/\\([\\*?"():\-~/[\]{} ])/g, "$1");
   const inner = text.slice(1).replace(/"$/, "");
   return inner.replace(/\\(.)/gsu, (_, character: string) => ESCAPES[character] ?? character);
 }

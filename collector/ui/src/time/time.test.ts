@@ -1,6 +1,7 @@
 // Reading, moving and naming times.
 import { describe, expect, test } from "vitest";
 import { formatDuration, longestWindow, parseDuration } from "./duration";
+import { readRangeText } from "./exchange";
 import { axisTicks, exactTime, rangeLabel, rowTime } from "./format";
 import { iso, parseTime, resolveRange, shift, zoomOut } from "./range";
 
@@ -74,4 +75,23 @@ test("axis ticks lie on round times inside the range", () => {
   expect(ticks.map((tick) => tick.label)).toEqual(["05:08", "05:10", "05:12", "05:14", "05:16", "05:18", "05:20"]);
   const days = axisTicks(NOW, NOW + 3 * 86_400_000, "utc", 8);
   expect(days.map((tick) => tick.label)).toContain("03-05");
+});
+
+describe("a time range on the clipboard", () => {
+  test.each([
+    ["2026-01-02T03:04:05Z/2026-01-02T04:04:05Z", "2026-01-02T03:04:05Z", "2026-01-02T04:04:05Z"],
+    ["now-1h/now", "now-1h", "now"],
+    ['{"from":"now-1h","to":"now"}', "now-1h", "now"],
+    ['{"start":1767323045,"end":"1767326645000"}', "1767323045", "1767326645000"],
+    ["[1767323045, 1767326645]", "1767323045", "1767326645"],
+    ["2026-01-02 03:04 – 2026-01-02 04:04", "2026-01-02 03:04", "2026-01-02 04:04"],
+    ["1767323045 1767326645", "1767323045", "1767326645"],
+    ["https://x/ui/logs?q=a&from=now-6h&to=now-1h", "now-6h", "now-1h"],
+  ])("%s", (text, from, to) => {
+    expect(readRangeText(text)).toEqual({ from, to });
+  });
+
+  test.each(["", "yesterday", "now-1h", "a/b", "{", "https://x/?q=1"])("%s is none", (text) => {
+    expect(readRangeText(text)).toBeUndefined();
+  });
 });

@@ -16,6 +16,18 @@ const PATHS = {
   copy: "M6 6h7v7H6zM10 6V3H3v7h3",
   include: "M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.3 10.3 14 14M5 7h4M7 5v4",
   exclude: "M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.3 10.3 14 14M5 7h4",
+  column: "M2.5 3h11v10h-11zM6 3v10M10 3v10",
+  values: "M3 13V9M6.5 13V4M10 13V7M13 13v-2",
+  sidebar: "M2.5 3h11v10h-11zM6.5 3v10",
+  caret: "M6 4l4 4-4 4",
+  download: "M8 2.5v7M5 7l3 3 3-3M3 13h10",
+  bookmark: "M4.5 2.5h7v11L8 11l-3.5 2.5z",
+  play: "M5 3.5v9l7-4.5z",
+  pause: "M5.5 3.5v9M10.5 3.5v9",
+  clear: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM4 4l8 8",
+  plus: "M8 3v10M3 8h10",
+  find: "M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.3 10.3 14 14",
+  rows: "M2.5 4h11M2.5 8h11M2.5 12h11",
   link: "M6.5 9.5l3-3M7 5l1.5-1.5a2.5 2.5 0 0 1 4 4L11 9M9 11l-1.5 1.5a2.5 2.5 0 0 1-4-4L5 7",
 } as const;
 

@@ -1,4 +1,5 @@
-// Copies text to the clipboard, also where the page is not served over TLS.
+// Copies text to the clipboard, also where the page is not served over TLS, and
+// reads it where the browser allows that.
 import { toast } from "./Toasts";
 
 export async function copy(text: string, what: string): Promise<void> {
@@ -30,4 +31,14 @@ function copyBySelection(text: string): boolean {
   area.remove();
   if (focused instanceof HTMLElement) focused.focus();
   return done;
+}
+
+/** The clipboard's text; undefined when the browser does not give it. */
+export async function pasted(): Promise<string | undefined> {
+  if (!window.isSecureContext) return undefined;
+  try {
+    return await navigator.clipboard.readText();
+  } catch {
+    return undefined;
+  }
 }

@@ -1,0 +1,127 @@
+// A record's fields as the drawer lists them, each with the search term that
+// matches it where there is one.
+import type { Json, LogRecord } from "../../api/types";
+import { attributeField, resourceField } from "../../query/fieldNames";
+import { levelOf } from "../severity";
+
+export interface Field {
+  name: string;
+  /** As shown: text as it is, arrays and objects as JSON, indented when long. */
+  text: string;
+  nested: boolean;
+  /** The field's name in a search; undefined when it has none. */
+  searched: string | undefined;
+  /** The value in a search; undefined when it cannot be filtered by. */
+  value: string | undefined;
+}
+
+export interface FieldSection {
+  title: string;
+  fields: Field[];
+}
+
+const SHORT_JSON = 48;
+
+export function sections(record: LogRecord): FieldSection[] {
+  const attributes = Object.entries(record.attributes).map(([key, value]) =>
+    field(key, value, attributeField(key)),
+  );
+  const resource = Object.entries(record.resource).map(([key, value]) =>
+    field(key, value, resourceField(key)),
+  );
+  const scope = Object.entries(record.scope)
+    .filter(([, value]) => !isEmpty(value))
+    .map(([key, value]) => field(key, value, scopeField(key)));
+  return [
+    { title: "Attributes", fields: attributes.sort(byName) },
+    { title: "Record", fields: recordFields(record) },
+    { title: "Resource", fields: resource.sort(byName) },
+    { title: "Scope", fields: scope },
+  ].filter((section) => section.fields.length > 0);
+}
+
+function recordFields(record: LogRecord): Field[] {
+  const level = levelOf(record.severity_number);
+  const severity = record.severity_text
+    ? `${record.severity_text} (${record.severity_number})`
+    : `${level} (${record.severity_number})`;
+  const shown: Field[] = [
+    { name: "severity", text: severity, nested: false, searched: "severity", value: level },
+  ];
+  const texts: [string, string | null | undefined][] = [
+    ["service", record.service],
+    ["event_name", record.event_name],
+    ["trace_id", record.trace_id],
+    ["span_id", record.span_id],
+  ];
+  for (const [name, value] of texts) if (value) shown.push(field(name, value, name));
+  if (record.observed_timestamp) {
+    const text = record.observed_timestamp;
+    shown.push({ name: "observed_timestamp", text, nested: false, searched: "observed_timestamp", value: undefined });
+  }
+  shown.push({ name: "id", text: record.id, nested: false, searched: undefined, value: undefined });
+  return shown;
+}
+
+function scopeField(key: string): string | undefined {
+  return key === "name" || key === "version" ? `scope_${key}` : undefined;
+}
+
+function field(name: string, value: Json, searched: string | undefined): Field {
+  const nested = typeof value === "object" && value !== null;
+  const text = nested ? jsonText(value) : String(value);
+  const filterable = searched !== undefined && !nested && value !== null;
+  return { name, text, nested, searched, value: filterable ? text : undefined };
+}
+
+/** On one line when it is short. */
+function jsonText(value: Json): string {
+  const line = JSON.stringify(value);
+  return line.length <= SHORT_JSON ? line : JSON.stringify(value, null, 2);
+}
+
+function isEmpty(value: Json): boolean {
+  return value === "" || value === null || (typeof value === "object" && Object.keys(value).length === 0);
+}
+
+function byName(a: Field, b: Field): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+/** The message on one line; a body that is no text is compact JSON. */
+export function messageText(record: LogRecord): string {
+  if (typeof record.body === "string") return record.body;
+  return record.body === null ? "" : JSON.stringify(record.body);
+}
+
+/** The message at full length; JSON is indented. */
+export function messageBlock(record: LogRecord): string {
+  if (typeof record.body !== "string") {
+    return record.body === null ? "" : JSON.stringify(record.body, null, 2);
+  }
+  if (!/^\s*[[{]/.test(record.body)) return record.body;
+  try {
+    return JSON.stringify(JSON.parse(record.body), null, 2);
+  } catch {
+    return record.body;
+  }
+}
+
+/** `key=value` of the attributes that have no column. */
+export function attributeTexts(record: LogRecord, columns: readonly string[]): string[] {
+  const texts: string[] = [];
+  for (const [key, value] of Object.entries(record.attributes)) {
+    if (columns.includes(attributeField(key))) continue;
+    texts.push(`${key}=${typeof value === "object" ? JSON.stringify(value) : String(value)}`);
+    if (texts.length === MOST_IN_PREVIEW) break;
+  }
+  return texts;
+}
+
+/** The same on one line, for the end of a row. */
+export function attributePreview(record: LogRecord, columns: readonly string[]): string {
+  return attributeTexts(record, columns).join("  ").slice(0, LONGEST_PREVIEW);
+}
+
+const MOST_IN_PREVIEW = 12;
+const LONGEST_PREVIEW = 600;
