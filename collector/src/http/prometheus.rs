@@ -5,7 +5,6 @@
 //! are 400 `bad_data`, 422 `execution` or 503 `timeout`/`unavailable`, all in JSON.
 
 mod answer;
-mod histogram_buckets;
 mod lookup;
 mod name_escape;
 mod query;

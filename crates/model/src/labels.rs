@@ -15,6 +15,12 @@ pub struct Labels(Arc<[(Arc<str>, Arc<str>)]>);
 /// The label that holds a series' metric name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// The label that holds a metric's type, for senders that give one.
+pub const METRIC_TYPE: &str = "__type__";
+
+/// The label that holds a metric's unit, for senders that give one.
+pub const METRIC_UNIT: &str = "__unit__";
+
 impl Labels {
     /// The set of these pairs; the last of equal names wins, empty values are left out.
     pub fn new<N: Into<Arc<str>>, V: Into<Arc<str>>>(
@@ -85,6 +91,13 @@ impl Labels {
     /// This set without `name`.
     pub fn without(&self, name: &str) -> Self {
         self.filter(|candidate| candidate != name)
+    }
+
+    /// This set without what describes the metric rather than the series: name, type and unit.
+    ///
+    /// What is computed from a metric is another one.
+    pub fn without_metric(&self) -> Self {
+        self.filter(|name| !matches!(name, METRIC_NAME | METRIC_TYPE | METRIC_UNIT))
     }
 
     /// The labels whose names `keep` accepts.

@@ -73,6 +73,8 @@ pub enum ExprKind {
     Number(Number),
     /// `"text"`.
     String(String),
+    /// `"\xff"`: a text that is no UTF-8, which can be no label's name.
+    Bytes(Vec<u8>),
     /// `(expr)`.
     Paren(Box<Expr>),
     /// `-expr`, `+expr`.
@@ -193,6 +195,11 @@ impl BinaryOp {
                 | Self::Greater
                 | Self::GreaterEqual
         )
+    }
+
+    /// Whether it passes samples of the same metric on, rather than making another of them.
+    pub fn keeps_metric(self) -> bool {
+        self.is_comparison() || matches!(self, Self::TrimUpper | Self::TrimLower)
     }
 
     /// Whether it works on label sets alone.
@@ -510,7 +517,7 @@ impl Expr {
     pub fn value_type(&self) -> ValueType {
         match &self.kind {
             ExprKind::Number(_) => ValueType::Scalar,
-            ExprKind::String(_) => ValueType::String,
+            ExprKind::String(_) | ExprKind::Bytes(_) => ValueType::String,
             ExprKind::Paren(inner) => inner.value_type(),
             ExprKind::Unary(unary) => unary.operand.value_type(),
             ExprKind::Binary(binary) => {
@@ -533,6 +540,7 @@ impl Expr {
         match &self.kind {
             ExprKind::Number(_)
             | ExprKind::String(_)
+            | ExprKind::Bytes(_)
             | ExprKind::Selector(_)
             | ExprKind::Range(_) => Vec::new(),
             ExprKind::Paren(inner) => vec![inner],

@@ -1,11 +1,11 @@
 //! PromQL: a parser that knows where everything stands, and an evaluator over any source of series.
 //!
-//! Nothing here does I/O, reads a clock or starts a task. [`parse()`] turns text into an [`Expr`]
-//! whose nodes carry the bytes they were written in; [`instant()`] and [`range()`] evaluate it over a
-//! [`SeriesSource`], which the store implements and [`memory::MemorySource`] implements for tests.
+//! Nothing here does I/O, reads a clock or leaves a task or thread behind. [`parse()`] turns text
+//! into an [`Expr`] whose nodes carry the bytes they were written in; [`instant()`] and [`range()`]
+//! evaluate it over a [`SeriesSource`], which the store implements and [`memory::MemorySource`]
+//! implements for tests.
 //!
-//! The language is Prometheus 3's. What the evaluator does not know yet is
-//! [`EvalError::Unsupported`] with its name and place, never a wrong value.
+//! The language is Prometheus 3's, with everything that it calls experimental.
 
 pub mod ast;
 mod error;

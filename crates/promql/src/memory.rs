@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use model::{Labels, Matcher, SampleValue};
+use model::histogram::ResetHint;
+use model::{Labels, Matcher, NativeHistogram, SampleValue};
 
 use crate::matching::CompiledMatchers;
 use crate::source::{Names, SelectLimits, SeriesSource, SourceError, Window};
@@ -57,6 +58,26 @@ impl MemorySource {
     }
 }
 
+/// What a store knows of a reset that keeps counter histograms in runs: within a run of one layout
+/// that only grows there was none; a run may begin for any reason.
+fn reset_hint(histogram: &NativeHistogram, before: Option<&SampleValue>) -> ResetHint {
+    if histogram.reset_hint == ResetHint::Gauge {
+        return ResetHint::Gauge;
+    }
+    let Some(SampleValue::Histogram(before)) = before else {
+        return ResetHint::Unknown;
+    };
+    let goes_on = before.reset_hint != ResetHint::Gauge
+        && before.schema == histogram.schema
+        && before.zero_threshold == histogram.zero_threshold
+        && before.custom_values == histogram.custom_values
+        && !histogram.is_reset_after(before);
+    match goes_on {
+        true => ResetHint::NotReset,
+        false => ResetHint::Unknown,
+    }
+}
+
 fn cut(names: BTreeSet<&str>, limit: usize) -> Names {
     Names {
         truncated: names.len() > limit,
@@ -83,17 +104,24 @@ impl SeriesSource for MemorySource {
                 labels: labels.clone(),
                 ..Series::default()
             };
-            for (time, value) in samples.iter().filter(|(time, _)| window.contains(**time)) {
+            let mut before = None;
+            for (time, value) in samples {
+                let wanted = window.contains(*time);
                 match value {
-                    SampleValue::Float(value) => {
+                    SampleValue::Float(value) if wanted => {
                         series.floats.timestamps_ms.push(*time);
                         series.floats.values.push(*value);
                     }
-                    SampleValue::Histogram(value) => {
+                    SampleValue::Histogram(value) if wanted => {
                         series.histograms.timestamps_ms.push(*time);
-                        series.histograms.values.push(Arc::new((**value).clone()));
+                        series.histograms.values.push(Arc::new(NativeHistogram {
+                            reset_hint: reset_hint(value, before),
+                            ..(**value).clone()
+                        }));
                     }
+                    _ => {}
                 }
+                before = Some(value);
             }
             if series.sample_count() == 0 {
                 continue;

@@ -10,13 +10,14 @@ use crate::ast::{
     ExprKind, Number, RangeSelector, Selector, Subquery, TimeModifiers, VectorMatching,
 };
 use crate::parser::number::format_duration;
-use crate::parser::quote::quote;
+use crate::parser::quote::{quote, quote_bytes};
 
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ExprKind::Number(number) => number.fmt(f),
             ExprKind::String(text) => f.write_str(&quote(text)),
+            ExprKind::Bytes(bytes) => f.write_str(&quote_bytes(bytes)),
             ExprKind::Paren(inner) => write!(f, "({inner})"),
             ExprKind::Unary(unary) => {
                 let sign = if unary.negative { '-' } else { '+' };

@@ -3,25 +3,21 @@
 //! The notation of promtool's rule tests and of Prometheus' query tests. Items are separated by
 //! spaces, each one or more samples at consecutive intervals: `5`, `5x3` (four fives), `1+2x3`
 //! (1 3 5 7), `_` and `_x3` (no sample; three of them), `stale`, and native histograms in double
-//! braces, with `x`, `+` and `-` alike. A histogram's `counter_reset_hint` is read and forgotten.
+//! braces, with `x`, `+` and `-` alike.
 
-use std::collections::BTreeMap;
-
-use model::histogram::BucketSpan;
+use model::histogram::{BucketSpan, ResetHint};
 use model::labels::METRIC_NAME;
 use model::metric::stale_nan;
 use model::{Labels, NativeHistogram, SampleValue};
 
 use crate::error::ParseError;
+use crate::eval::histogram_sum::HistogramSum;
 use crate::parser::cursor::Cursor;
 use crate::parser::token::TokenKind;
 use crate::span::Span;
 
 /// Most samples that one item may stand for.
 const MAX_REPETITIONS: usize = 1_000_000;
-
-/// The schema of histograms with borders of their own.
-const CUSTOM_SCHEMA: i8 = -53;
 
 /// Reads a series with its values; `None` stands for an interval without a sample.
 ///
@@ -262,8 +258,9 @@ impl Reader<'_> {
                 current = match sum(&current, step, sign) {
                     Some(sum) => sum,
                     None => {
-                        return Err(self
-                            .error("the second histogram's buckets must be the first's or finer"));
+                        return Err(self.error(
+                            "exponential and custom buckets cannot be added to each other",
+                        ));
                     }
                 };
             }
@@ -302,7 +299,7 @@ impl Reader<'_> {
                 "offset" => offset = self.number()?,
                 "n_buckets" => histogram.negative_counts = self.numbers()?,
                 "n_offset" => negative_offset = self.number()?,
-                "counter_reset_hint" => self.skip_word(),
+                "counter_reset_hint" => histogram.reset_hint = self.reset_hint()?,
                 _ => {
                     self.position = at_field;
                     return Err(self.error("unknown field of a histogram"));
@@ -315,10 +312,19 @@ impl Reader<'_> {
         Ok(histogram)
     }
 
-    fn skip_word(&mut self) {
+    fn reset_hint(&mut self) -> Result<ResetHint, ParseError> {
         let rest = self.rest();
         let len = rest.find(|c: char| !c.is_ascii_alphabetic() && c != '_');
-        self.position += len.unwrap_or(rest.len());
+        let word = &rest[..len.unwrap_or(rest.len())];
+        let hint = match word {
+            "unknown" => ResetHint::Unknown,
+            "reset" => ResetHint::Reset,
+            "not_reset" => ResetHint::NotReset,
+            "gauge" => ResetHint::Gauge,
+            _ => return Err(self.error("expected unknown, reset, not_reset or gauge")),
+        };
+        self.position += word.len();
+        Ok(hint)
     }
 
     /// `[5 10 7]`.
@@ -344,78 +350,14 @@ fn one_span(offset: i32, len: usize) -> Vec<BucketSpan> {
     }
 }
 
-/// `a + sign × b` of two histograms; the finer buckets of `b` are first united to those of `a`.
+/// `a + sign × b` of two histograms; `None` when only one of them has custom borders.
 fn sum(a: &NativeHistogram, b: &NativeHistogram, sign: f64) -> Option<NativeHistogram> {
-    let custom = a.schema == CUSTOM_SCHEMA || b.schema == CUSTOM_SCHEMA;
-    let compatible = match custom {
-        true => a.schema == b.schema && a.custom_values == b.custom_values,
-        false => a.schema <= b.schema,
+    let mut sum = HistogramSum::starting_at(a);
+    let added = match sign < 0.0 {
+        true => sum.subtract(b),
+        false => sum.add(b),
     };
-    let same_zero = a.zero_threshold == b.zero_threshold || b.zero_count == 0.0;
-    if !compatible || !same_zero {
-        return None;
-    }
-    let halvings = match custom {
-        true => 0,
-        false => b.schema - a.schema,
-    };
-    let (positive_spans, positive_counts) = sum_buckets(
-        (&a.positive_spans, &a.positive_counts),
-        (&b.positive_spans, &b.positive_counts),
-        halvings,
-        sign,
-    );
-    let (negative_spans, negative_counts) = sum_buckets(
-        (&a.negative_spans, &a.negative_counts),
-        (&b.negative_spans, &b.negative_counts),
-        halvings,
-        sign,
-    );
-    Some(NativeHistogram {
-        zero_count: a.zero_count + sign * b.zero_count,
-        count: a.count + sign * b.count,
-        sum: a.sum + sign * b.sum,
-        positive_spans,
-        positive_counts,
-        negative_spans,
-        negative_counts,
-        ..a.clone()
-    })
-}
-
-type Buckets<'b> = (&'b [BucketSpan], &'b [f64]);
-
-fn sum_buckets(
-    a: Buckets<'_>,
-    b: Buckets<'_>,
-    halvings: i8,
-    sign: f64,
-) -> (Vec<BucketSpan>, Vec<f64>) {
-    let mut counts: BTreeMap<i32, f64> = by_index(a).collect();
-    for (index, count) in by_index(b) {
-        // Bucket `i` ends at the border `i`; each halving unites two neighbours.
-        let index = ((index - 1) >> halvings) + 1;
-        *counts.entry(index).or_insert(0.0) += sign * count;
-    }
-    let (Some(first), Some(last)) = (
-        counts.keys().next().copied(),
-        counts.keys().next_back().copied(),
-    ) else {
-        return (Vec::new(), Vec::new());
-    };
-    let filled = (first..=last).map(|index| counts.get(&index).copied().unwrap_or(0.0));
-    let filled: Vec<f64> = filled.collect();
-    (one_span(first, filled.len()), filled)
-}
-
-fn by_index<'b>((spans, counts): Buckets<'b>) -> impl Iterator<Item = (i32, f64)> + 'b {
-    let mut next = 0;
-    let indices = spans.iter().flat_map(move |span| {
-        let start = next + span.offset;
-        next = start + span.length as i32;
-        start..next
-    });
-    indices.zip(counts.iter().copied())
+    added.is_ok().then(|| sum.finish())
 }
 
 #[cfg(test)]

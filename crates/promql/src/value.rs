@@ -1,5 +1,7 @@
 //! What a query returns: scalars, strings, vectors, matrices, and the remarks made on the way.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use model::{Labels, NativeHistogram, SampleValue};
@@ -24,6 +26,17 @@ pub struct HistogramColumn {
     pub values: Vec<Arc<NativeHistogram>>,
 }
 
+/// What a histogram with its time weighs in memory, in plain samples of 16 bytes.
+pub(crate) fn histogram_weight(histogram: &NativeHistogram) -> usize {
+    let spans = histogram.positive_spans.len() + histogram.negative_spans.len();
+    let numbers = histogram.positive_counts.len()
+        + histogram.negative_counts.len()
+        + histogram.custom_values.len();
+    // A span takes as much as a number: 8 bytes.
+    let bytes = size_of::<NativeHistogram>() + 8 * (spans + numbers) + 8;
+    bytes.div_ceil(16)
+}
+
 /// A series and some of its samples.
 ///
 /// A series may change between floats and histograms over time, but has one sample a millisecond.
@@ -41,6 +54,13 @@ impl Series {
     /// How many samples of either kind.
     pub fn sample_count(&self) -> usize {
         self.floats.values.len() + self.histograms.values.len()
+    }
+
+    /// What the samples weigh in memory, in plain samples of 16 bytes.
+    pub fn weight(&self) -> usize {
+        let histograms = self.histograms.values.iter();
+        let histograms = histograms.map(|histogram| histogram_weight(histogram));
+        self.floats.values.len() + histograms.sum::<usize>()
     }
 
     /// Samples of both kinds in order of time.
@@ -135,58 +155,86 @@ impl Annotation {
     }
 }
 
+/// Most remarks of each severity that are kept in full.
+const MOST_KEPT: usize = 1_000;
+
+/// Most remarks of each severity that an answer shows.
+const MOST_SHOWN: usize = 10;
+
 /// The remarks made while evaluating, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Annotations(Vec<Annotation>);
+pub struct Annotations {
+    warnings: Remarked,
+    infos: Remarked,
+}
+
+/// Remarks of one severity.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Remarked {
+    /// In the order they were made.
+    kept: Vec<Annotation>,
+    /// Hashes of all that were made.
+    seen: HashSet<u64>,
+}
+
+impl Remarked {
+    fn add(&mut self, annotation: Annotation) {
+        let mut hasher = DefaultHasher::new();
+        annotation.hash(&mut hasher);
+        if self.seen.insert(hasher.finish()) && self.kept.len() < MOST_KEPT {
+            self.kept.push(annotation);
+        }
+    }
+
+    fn shown(&self, query: &str, kind: &str) -> Vec<String> {
+        let shown = self.kept.iter().take(MOST_SHOWN);
+        let mut shown: Vec<String> = shown.map(|annotation| annotation.render(query)).collect();
+        let omitted = self.seen.len() - shown.len();
+        if omitted > 0 {
+            shown.push(format!("{omitted} more {kind} annotations omitted"));
+        }
+        shown
+    }
+}
 
 impl Annotations {
     /// Adds a warning about the expression at `span`, unless it was made before.
     pub fn warn(&mut self, span: Span, message: impl Into<String>) {
-        self.add(Severity::Warning, span, message.into());
+        self.warnings.add(Annotation {
+            severity: Severity::Warning,
+            message: message.into(),
+            span,
+        });
     }
 
     /// Adds an info about the expression at `span`, unless it was made before.
     pub fn info(&mut self, span: Span, message: impl Into<String>) {
-        self.add(Severity::Info, span, message.into());
-    }
-
-    fn add(&mut self, severity: Severity, span: Span, message: String) {
-        let annotation = Annotation {
-            severity,
-            message,
+        self.infos.add(Annotation {
+            severity: Severity::Info,
+            message: message.into(),
             span,
-        };
-        if !self.0.contains(&annotation) {
-            self.0.push(annotation);
-        }
+        });
     }
 
-    /// All remarks in the order they were made.
+    /// The remarks, warnings first, of each severity in the order they were made and at most
+    /// 1,000.
     pub fn iter(&self) -> impl Iterator<Item = &Annotation> {
-        self.0.iter()
+        self.warnings.kept.iter().chain(&self.infos.kept)
     }
 
     /// Whether nothing was remarked.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.warnings.kept.is_empty() && self.infos.kept.is_empty()
     }
 
-    /// The API's `warnings` array for the query text.
+    /// The API's `warnings` array for the query text: at most ten, then how many more there are.
     pub fn warnings(&self, query: &str) -> Vec<String> {
-        self.rendered(Severity::Warning, query)
+        self.warnings.shown(query, "warning")
     }
 
-    /// The API's `infos` array for the query text.
+    /// The API's `infos` array for the query text, as [`Annotations::warnings`].
     pub fn infos(&self, query: &str) -> Vec<String> {
-        self.rendered(Severity::Info, query)
-    }
-
-    fn rendered(&self, severity: Severity, query: &str) -> Vec<String> {
-        self.0
-            .iter()
-            .filter(|annotation| annotation.severity == severity)
-            .map(|annotation| annotation.render(query))
-            .collect()
+        self.infos.shown(query, "info")
     }
 }
 

@@ -4,7 +4,7 @@
 //! The form is JSON with every double as text, since JSON knows no NaN and the bits of a stale
 //! marker matter: `"0.25"`, `"inf"`, `"nan:7ff0000000000002"`.
 
-use model::histogram::BucketSpan;
+use model::histogram::{BucketSpan, ResetHint};
 use model::metric::Temporality;
 use model::{Exemplar, Labels, NativeHistogram, SampleValue, Seq, SeriesSample};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -89,6 +89,9 @@ struct StoredExemplar {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredHistogram {
+    /// Absent in what was written before gauges were told apart.
+    #[serde(default)]
+    gauge: bool,
     schema: i8,
     zero_threshold: Exact,
     zero_count: Exact,
@@ -166,6 +169,7 @@ impl From<StoredSample> for SeriesSample {
 impl From<&NativeHistogram> for StoredHistogram {
     fn from(histogram: &NativeHistogram) -> Self {
         Self {
+            gauge: histogram.reset_hint == ResetHint::Gauge,
             schema: histogram.schema,
             zero_threshold: Exact(histogram.zero_threshold),
             zero_count: Exact(histogram.zero_count),
@@ -185,6 +189,10 @@ impl From<&NativeHistogram> for StoredHistogram {
 impl From<StoredHistogram> for NativeHistogram {
     fn from(stored: StoredHistogram) -> Self {
         Self {
+            reset_hint: match stored.gauge {
+                true => ResetHint::Gauge,
+                false => ResetHint::Unknown,
+            },
             schema: stored.schema,
             zero_threshold: stored.zero_threshold.0,
             zero_count: stored.zero_count.0,
@@ -229,6 +237,7 @@ mod tests {
             let number = f64::from_bits(bits);
             let value = if histogram {
                 SampleValue::Histogram(Box::new(NativeHistogram {
+                    reset_hint: ResetHint::Gauge,
                     schema: 3,
                     sum: number,
                     positive_spans: vec![BucketSpan { offset: -3, length: 1 }],

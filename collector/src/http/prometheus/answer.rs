@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
+use model::histogram::BucketKind;
 use model::tenant::InvalidTenant;
 use model::{Labels, NativeHistogram, SampleValue};
 use promql::{Annotations, ErrorKind, EvalError, ParseError, QueryValue, Series, SourceError};
@@ -303,14 +304,15 @@ fn push_histogram_point(out: &mut String, timestamp_ms: i64, histogram: &NativeH
         number_text(histogram.count),
         number_text(histogram.sum)
     ));
-    let buckets = super::histogram_buckets::buckets(histogram);
+    let mut buckets = histogram.buckets();
+    buckets.retain(|bucket| bucket.count != 0.0);
     if !buckets.is_empty() {
         out.push_str(r#","buckets":["#);
         for (index, bucket) in buckets.iter().enumerate() {
             push_comma(out, index);
             out.push_str(&format!(
                 r#"[{},"{}","{}","{}"]"#,
-                bucket.rule as u8,
+                border_rule(bucket.kind),
                 number_text(bucket.low),
                 number_text(bucket.high),
                 number_text(bucket.count)
@@ -319,6 +321,15 @@ fn push_histogram_point(out: &mut String, timestamp_ms: i64, histogram: &NativeH
         out.push(']');
     }
     out.push_str("}]");
+}
+
+/// The API's number for which borders belong to a bucket.
+fn border_rule(kind: BucketKind) -> u8 {
+    match kind {
+        BucketKind::Positive => 0,
+        BucketKind::Negative => 1,
+        BucketKind::Zero => 3,
+    }
 }
 
 /// Seconds with as many digits as the milliseconds need.

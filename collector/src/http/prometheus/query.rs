@@ -1,5 +1,7 @@
 //! `query`, `query_range` and `query_exemplars`.
 
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -86,7 +88,10 @@ async fn evaluate(
     }
     let shorter = time::duration(params, "timeout")?
         .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
-    let mut options = EvalOptions::default();
+    let mut options = EvalOptions {
+        threads: available_parallelism().map_or(1, NonZeroUsize::get),
+        ..EvalOptions::default()
+    };
     if let Some(lookback) = time::duration(params, "lookback_delta")? {
         options.lookback_ms = lookback.max(1);
     }

@@ -1,20 +1,24 @@
-//! Aggregations that make one number of each group.
+//! Aggregations that make one sample of each group.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use model::Labels;
 use model::labels::METRIC_NAME;
+use model::{Labels, NativeHistogram};
 
 use super::column::{Cell, Column};
 use super::error::EvalError;
 use super::evaluate::Evaluation;
+use super::histogram_sum::{HistogramMean, HistogramSum, Incompatible};
 use super::kahan::{KahanSum, Mean, Variance};
+use super::native_histogram;
+use super::parallel;
 use super::plan::Node;
 use super::quantile::{invalid_quantile, quantile};
+use super::remark::{Operation, Remark, Remarks};
 use super::select_k;
 use crate::ast::{Aggregate, AggregateOp, Grouping};
 use crate::span::Span;
-use crate::value::Annotations;
 
 /// The columns of a group, by their index.
 pub(super) struct Group {
@@ -66,7 +70,8 @@ pub(super) fn evaluate(
     let number = match aggregate.op {
         AggregateOp::CountValues => {
             let label = match parameter {
-                Some(parameter) => evaluation.string(parameter)?,
+                Some(parameter) => evaluation
+                    .label_name(parameter, |quoted| format!("invalid label name {quoted}"))?,
                 None => String::new(),
             };
             return count_values(evaluation, node, aggregate, &columns, &label);
@@ -123,78 +128,137 @@ fn reduce(
     number: &[f64],
 ) -> Result<Vec<Column>, EvalError> {
     let steps = node.steps.len();
-    let mut results = Vec::with_capacity(groups.len());
-    let mut floats: Vec<f64> = Vec::new();
-    for group in groups {
+    let held = evaluation.held_histograms();
+    let reduced = |group: &Group| -> Result<Reduced, EvalError> {
         evaluation.check_cancelled()?;
+        let mut members = Members::default();
+        let mut remarks = Remarks::default();
         let mut cells = Vec::with_capacity(steps);
         for step in 0..steps {
-            floats.clear();
-            let mut histograms = 0;
-            for member in &group.members {
-                match &columns[*member].cells[step] {
-                    Cell::Empty => {}
-                    Cell::Float(value) => floats.push(*value),
-                    Cell::Histogram(_) => histograms += 1,
-                }
-            }
-            if histograms > 0 {
-                let annotations = &mut evaluation.annotations;
-                if !with_histograms(op, &floats, operand, annotations)? {
-                    cells.push(Cell::Empty);
-                    continue;
-                }
-            }
+            members.collect(columns, group, step);
             let parameter = number.get(step).copied().unwrap_or(f64::NAN);
-            cells.push(of_group(op, &mut floats, histograms, parameter).into());
+            let cell = members.reduced(op, parameter, &mut remarks);
+            held.hold(&cell)?;
+            cells.push(cell);
         }
         let column = Column {
             labels: group.labels.clone(),
             // `by (__name__)` keeps a name, which may be one to be dropped.
-            drop_name: columns[group.members[0]].drop_name,
+            drop_name: group
+                .members
+                .iter()
+                .any(|member| columns[*member].drop_name),
             cells,
         };
-        if !column.is_empty() {
-            results.push(column);
+        Ok(Reduced { column, remarks })
+    };
+    let threads = evaluation.threads_for(columns.len().saturating_mul(steps));
+    let mut results = Vec::with_capacity(groups.len());
+    for (group, reduced) in groups.iter().zip(parallel::map(groups, threads, reduced)?) {
+        let about = &columns[group.members[0]].labels;
+        reduced
+            .remarks
+            .note(&mut evaluation.annotations, about, operand);
+        if !reduced.column.is_empty() {
+            results.push(reduced.column);
         }
     }
     Ok(results)
 }
 
-/// What to do with a group that has histograms; whether its floats are to be aggregated.
-fn with_histograms(
-    op: AggregateOp,
-    floats: &[f64],
-    operand: Span,
-    annotations: &mut Annotations,
-) -> Result<bool, EvalError> {
-    let name = op.as_str();
-    match op {
-        AggregateOp::Count | AggregateOp::Group => Ok(true),
-        AggregateOp::Sum | AggregateOp::Avg if floats.is_empty() => Err(EvalError::unsupported(
-            operand,
-            format!("{name} of native histograms"),
-        )),
-        AggregateOp::Sum | AggregateOp::Avg => {
-            let message = "encountered a mix of histograms and floats for aggregation";
-            annotations.warn(operand, message);
-            Ok(false)
+/// What became of a group.
+struct Reduced {
+    column: Column,
+    remarks: Remarks,
+}
+
+/// The samples of a group at one step.
+#[derive(Default)]
+struct Members<'c> {
+    floats: Vec<f64>,
+    histograms: Vec<&'c NativeHistogram>,
+}
+
+impl<'c> Members<'c> {
+    fn collect(&mut self, columns: &'c [Column], group: &Group, step: usize) {
+        self.floats.clear();
+        self.histograms.clear();
+        for member in &group.members {
+            match &columns[*member].cells[step] {
+                Cell::Empty => {}
+                Cell::Float(value) => self.floats.push(*value),
+                Cell::Histogram(histogram) => self.histograms.push(histogram),
+            }
         }
-        _ => {
-            annotations.info(operand, format!("ignored histogram in {name} aggregation"));
-            Ok(true)
+    }
+
+    /// What the aggregation makes of the samples, with remarks about histograms among them.
+    fn reduced(&mut self, op: AggregateOp, parameter: f64, remarks: &mut Remarks) -> Cell {
+        let count = self.floats.len() + self.histograms.len();
+        match op {
+            AggregateOp::Count if count > 0 => return Cell::Float(count as f64),
+            AggregateOp::Group if count > 0 => return Cell::Float(1.0),
+            _ => {}
         }
+        if self.histograms.is_empty() {
+            return of_floats(op, &mut self.floats, parameter).into();
+        }
+        if !matches!(op, AggregateOp::Sum | AggregateOp::Avg) {
+            remarks.add(Remark::IgnoredInAggregation(op));
+            return of_floats(op, &mut self.floats, parameter).into();
+        }
+        if !self.floats.is_empty() {
+            remarks.add(Remark::MixedInAggregation);
+            return Cell::Empty;
+        }
+        of_histograms(op, &self.histograms, remarks)
     }
 }
 
-/// The number of a group at one step; `None` when nothing is in it.
-fn of_group(op: AggregateOp, floats: &mut [f64], histograms: usize, parameter: f64) -> Option<f64> {
-    let count = floats.len() + histograms;
-    match op {
-        AggregateOp::Count if count > 0 => return Some(count as f64),
-        AggregateOp::Group if count > 0 => return Some(1.0),
-        _ => {}
+/// The sum or mean of histograms.
+fn of_histograms(op: AggregateOp, histograms: &[&NativeHistogram], remarks: &mut Remarks) -> Cell {
+    let Some((first, rest)) = histograms.split_first() else {
+        return Cell::Empty;
+    };
+    let result = if op == AggregateOp::Avg {
+        let mut mean = HistogramMean::starting_at(first);
+        add_all(rest, remarks, |histogram| mean.add(histogram))
+            .then(|| (mean.resets_conflict(), mean.finish()))
+    } else {
+        let mut sum = HistogramSum::starting_at(first);
+        add_all(rest, remarks, |histogram| sum.add(histogram))
+            .then(|| (sum.resets_conflict(), sum.finish()))
+    };
+    let Some((resets_conflict, result)) = result else {
+        return Cell::Empty;
+    };
+    if resets_conflict {
+        remarks.add(Remark::ConflictingResets(Operation::Aggregation));
     }
+    Cell::Histogram(Arc::new(result))
+}
+
+/// Adds histograms up; whether all of them go together.
+fn add_all(
+    histograms: &[&NativeHistogram],
+    remarks: &mut Remarks,
+    mut add: impl FnMut(&NativeHistogram) -> Result<bool, Incompatible>,
+) -> bool {
+    for histogram in histograms {
+        match add(histogram) {
+            Ok(false) => {}
+            Ok(true) => remarks.add(Remark::BordersReconciled(Operation::Aggregation)),
+            Err(Incompatible) => {
+                remarks.add(Remark::MixedSchemas);
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// The number of a group's numbers; `None` when there are none.
+fn of_floats(op: AggregateOp, floats: &mut [f64], parameter: f64) -> Option<f64> {
     let (first, rest) = floats.split_first()?;
     let (first, rest) = (*first, rest.iter().copied());
     Some(match op {
@@ -237,10 +301,6 @@ fn count_values(
     columns: &[Column],
     label: &str,
 ) -> Result<Vec<Column>, EvalError> {
-    if label.is_empty() {
-        let message = format!("invalid label name {label:?}");
-        return Err(EvalError::execution(node.expr.span, message));
-    }
     let steps = node.steps.len();
     // The label of the value stays even when `by` does not name it, and goes when `without` does.
     let mut grouping = aggregate.grouping.clone();
@@ -254,10 +314,7 @@ fn count_values(
             let value = match cell {
                 Cell::Empty => continue,
                 Cell::Float(value) => go_decimal(*value),
-                Cell::Histogram(_) => {
-                    let what = "count_values of native histograms";
-                    return Err(EvalError::unsupported(node.expr.span, what));
-                }
+                Cell::Histogram(histogram) => native_histogram::text(histogram),
             };
             let labels = group_labels(&column.labels.with(label, &value), &grouping);
             let index = match index_of.get(&labels) {
@@ -277,6 +334,8 @@ fn count_values(
             *cell = Cell::Float(cell.float().unwrap_or(0.0) + 1.0);
         }
     }
+    // Not in the order in which values came up, which depends on the steps.
+    results.sort_by(|a, b| a.labels.cmp(&b.labels));
     Ok(results)
 }
 

@@ -1,13 +1,20 @@
 //! Operators between scalars and vectors.
 
+use std::sync::Arc;
+
+use model::histogram::ResetHint;
+use model::{Labels, NativeHistogram};
+
 use super::column::{Cell, Column, Value};
 use super::error::EvalError;
 use super::evaluate::Evaluation;
+use super::histogram_sum::HistogramSum;
+use super::native_histogram;
 use super::plan::Node;
+use super::remark::{Operation, Remark, Remarks};
+use super::trim::{Trim, trimmed};
 use super::vector_matching;
 use crate::ast::{Binary, BinaryOp, ValueType};
-use crate::span::Span;
-use crate::value::Annotations;
 
 pub(super) fn evaluate(
     evaluation: &mut Evaluation<'_>,
@@ -88,75 +95,88 @@ fn compare(op: BinaryOp, a: f64, b: f64) -> Option<bool> {
 }
 
 /// What an operator makes of two samples.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Combined {
     /// A new value.
-    Value(f64),
+    Value(Cell),
     /// A comparison; the result is the left sample, the number of the vector's side, or 0 and 1.
     Holds(bool),
     /// Nothing, since the samples' kinds do not go together.
     Nothing,
 }
 
-/// Applies `op` to two samples.
-///
-/// Operators on native histograms come with their arithmetic; combinations that mean nothing
-/// give nothing and a remark, as in Prometheus.
-pub(super) fn combine(
-    op: BinaryOp,
-    left: &Cell,
-    right: &Cell,
-    span: Span,
-    annotations: &mut Annotations,
-) -> Result<Combined, EvalError> {
-    let (left_kind, right_kind) = match (left, right) {
-        (Cell::Float(a), Cell::Float(b)) => {
-            if let Some(holds) = compare(op, *a, *b) {
-                return Ok(Combined::Holds(holds));
-            }
-            if let Some(value) = arithmetic(op, *a, *b) {
-                return Ok(Combined::Value(value));
-            }
-            ("float", "float")
+/// Applies `op` to two samples; combinations that mean nothing give nothing and a remark.
+pub(super) fn combine(op: BinaryOp, left: &Cell, right: &Cell, remarks: &mut Remarks) -> Combined {
+    let combined = match (left, right) {
+        (Cell::Float(a), Cell::Float(b)) => match compare(op, *a, *b) {
+            Some(holds) => Some(Combined::Holds(holds)),
+            None => arithmetic(op, *a, *b).map(|value| Combined::Value(Cell::Float(value))),
+        },
+        (Cell::Histogram(a), Cell::Float(b)) => histogram_and_number(op, a, *b).map(value),
+        (Cell::Float(a), Cell::Histogram(b)) => {
+            (op == BinaryOp::Mul).then(|| value(native_histogram::multiplied(b, *a)))
         }
-        (Cell::Histogram(_), Cell::Float(_)) => {
-            let works = matches!(
-                op,
-                BinaryOp::Mul | BinaryOp::Div | BinaryOp::TrimUpper | BinaryOp::TrimLower
-            );
-            if works {
-                return Err(unsupported(op, span));
-            }
-            ("histogram", "float")
-        }
-        (Cell::Float(_), Cell::Histogram(_)) => {
-            if op == BinaryOp::Mul {
-                return Err(unsupported(op, span));
-            }
-            ("float", "histogram")
-        }
-        (Cell::Histogram(_), Cell::Histogram(_)) => {
-            let works = matches!(
-                op,
-                BinaryOp::Add | BinaryOp::Sub | BinaryOp::Equal | BinaryOp::NotEqual
-            );
-            if works {
-                return Err(unsupported(op, span));
-            }
-            ("histogram", "histogram")
-        }
-        (Cell::Empty, _) | (_, Cell::Empty) => return Ok(Combined::Nothing),
+        (Cell::Histogram(a), Cell::Histogram(b)) => histograms(op, a, b, remarks),
+        (Cell::Empty, _) | (_, Cell::Empty) => return Combined::Nothing,
     };
-    let op = op.as_str();
-    annotations.info(
-        span,
-        format!("incompatible sample types encountered for binary operator {op:?}: {left_kind} {op} {right_kind}"),
-    );
-    Ok(Combined::Nothing)
+    combined.unwrap_or_else(|| {
+        let are_histograms = [left, right].map(|cell| matches!(cell, Cell::Histogram(_)));
+        remarks.add(Remark::IncompatibleKinds(op, are_histograms));
+        Combined::Nothing
+    })
 }
 
-fn unsupported(op: BinaryOp, span: Span) -> EvalError {
-    EvalError::unsupported(span, format!("{:?} on native histograms", op.as_str()))
+fn value(histogram: NativeHistogram) -> Combined {
+    Combined::Value(Cell::Histogram(Arc::new(histogram)))
+}
+
+fn histogram_and_number(
+    op: BinaryOp,
+    histogram: &NativeHistogram,
+    number: f64,
+) -> Option<NativeHistogram> {
+    Some(match op {
+        BinaryOp::Mul => native_histogram::multiplied(histogram, number),
+        BinaryOp::Div => native_histogram::divided(histogram, number),
+        BinaryOp::TrimUpper => trimmed(histogram, Trim::Upper, number),
+        BinaryOp::TrimLower => trimmed(histogram, Trim::Lower, number),
+        _ => return None,
+    })
+}
+
+fn histograms(
+    op: BinaryOp,
+    left: &NativeHistogram,
+    right: &NativeHistogram,
+    remarks: &mut Remarks,
+) -> Option<Combined> {
+    let operation = match op {
+        BinaryOp::Equal => return Some(Combined::Holds(native_histogram::same(left, right))),
+        BinaryOp::NotEqual => return Some(Combined::Holds(!native_histogram::same(left, right))),
+        BinaryOp::Add => Operation::Addition,
+        BinaryOp::Sub => Operation::Subtraction,
+        _ => return None,
+    };
+    let mut sum = HistogramSum::starting_at(left);
+    let combined = match operation {
+        Operation::Subtraction => sum.subtract(right),
+        _ => sum.add(right),
+    };
+    let Ok(reconciled) = combined else {
+        remarks.add(Remark::IncompatibleSchemas(op));
+        return Some(Combined::Nothing);
+    };
+    if sum.resets_conflict() {
+        remarks.add(Remark::ConflictingResets(operation));
+    }
+    if reconciled {
+        remarks.add(Remark::BordersReconciled(operation));
+    }
+    let mut result = sum.finish();
+    if operation == Operation::Subtraction {
+        result.reset_hint = ResetHint::Gauge;
+    }
+    Some(value(result))
 }
 
 /// A vector and a scalar; `swapped` when the scalar is the left operand.
@@ -168,8 +188,9 @@ fn with_scalar(
     numbers: &[f64],
     swapped: bool,
 ) -> Result<Value, EvalError> {
-    let drops_name = !binary.op.is_comparison() || binary.return_bool;
-    let annotations = &mut evaluation.annotations;
+    let drops_name = !binary.op.keeps_metric() || binary.return_bool;
+    let held = evaluation.held_histograms();
+    let mut remarks = Remarks::default();
     for column in &mut columns {
         column.drop_name |= drops_name;
         for (cell, number) in column.cells.iter_mut().zip(numbers) {
@@ -182,9 +203,11 @@ fn with_scalar(
             } else {
                 (&*cell, &number)
             };
-            let combined = combine(binary.op, left, right, node.expr.span, annotations)?;
-            match combined {
-                Combined::Value(value) => *cell = Cell::Float(value),
+            match combine(binary.op, left, right, &mut remarks) {
+                Combined::Value(value) => {
+                    held.hold(&value)?;
+                    *cell = value;
+                }
                 Combined::Holds(holds) if binary.return_bool => {
                     *cell = Cell::Float(f64::from(u8::from(holds)));
                 }
@@ -194,6 +217,11 @@ fn with_scalar(
             }
         }
     }
+    remarks.note(
+        &mut evaluation.annotations,
+        &Labels::empty(),
+        node.expr.span,
+    );
     columns.retain(|column| !column.is_empty());
     Ok(Value::Vector(columns))
 }

@@ -9,7 +9,7 @@ use super::evaluate::Evaluation;
 use super::plan::Node;
 use super::selector::{self, Take};
 use super::window::range_vector;
-use super::{classic_histogram, label_functions, math, range_functions, sort};
+use super::{histogram_functions, info, label_functions, math, range_functions, sort};
 use crate::ast::{Call, ExprKind};
 
 pub(super) fn evaluate(
@@ -29,6 +29,10 @@ pub(super) fn evaluate(
         return Ok(Value::Vector(map_floats(columns, |_, value| {
             function(value)
         })));
+    }
+    if let Some(function) = histogram_functions::find(name) {
+        let columns = evaluation.vector(&node.children[0])?;
+        return Ok(Value::Vector(histogram_functions::map(columns, function)));
     }
     if let Some(field) = date_field(name) {
         return dates(evaluation, node, field).map(Value::Vector);
@@ -115,7 +119,7 @@ fn vector_function(
             let columns = evaluation.vector(&node.children[0])?;
             Ok(match sorts(evaluation, node, name) {
                 true => sort::by_value(columns, name == "sort_desc"),
-                false => columns,
+                false => sort::only_floats(columns),
             })
         }
         "sort_by_label" | "sort_by_label_desc" => {
@@ -129,48 +133,15 @@ fn vector_function(
                 false => columns,
             })
         }
-        "histogram_quantile" => classic_histogram::quantile(evaluation, node),
-        "histogram_quantiles" => classic_histogram::quantiles(evaluation, node),
-        "histogram_fraction" => classic_histogram::fraction(evaluation, node),
-        "histogram_avg" | "histogram_count" | "histogram_sum" | "histogram_stddev"
-        | "histogram_stdvar" => of_native_histograms(evaluation, node, name),
-        other => Err(EvalError::unsupported(
+        "histogram_quantile" => histogram_functions::quantile(evaluation, node),
+        "histogram_quantiles" => histogram_functions::quantiles(evaluation, node),
+        "histogram_fraction" => histogram_functions::fraction(evaluation, node),
+        "info" => info::evaluate(evaluation, node),
+        other => Err(EvalError::execution(
             node.expr.span,
-            format!("the function {other}"),
+            format!("unknown function {other:?}"),
         )),
     }
-}
-
-/// Floats have no such numbers and are left out.
-fn of_native_histograms(
-    evaluation: &mut Evaluation<'_>,
-    node: &Node<'_>,
-    name: &str,
-) -> Result<Vec<Column>, EvalError> {
-    let columns = evaluation.vector(&node.children[0])?;
-    let mut results = Vec::new();
-    for column in columns {
-        let cells = column.cells.iter().map(|cell| match cell {
-            Cell::Histogram(histogram) => match name {
-                "histogram_count" => Ok(Cell::Float(histogram.count)),
-                "histogram_sum" => Ok(Cell::Float(histogram.sum)),
-                "histogram_avg" => Ok(Cell::Float(histogram.sum / histogram.count)),
-                _ => Err(EvalError::unsupported(
-                    node.expr.span,
-                    format!("the function {name}"),
-                )),
-            },
-            _ => Ok(Cell::Empty),
-        });
-        let cells = cells.collect::<Result<Vec<Cell>, EvalError>>()?;
-        results.push(Column {
-            labels: column.labels,
-            drop_name: true,
-            cells,
-        });
-    }
-    results.retain(|column| !column.is_empty());
-    Ok(results)
 }
 
 /// Sorting means something for one step only: matrices are sorted by labels.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::labels::METRIC_NAME;
 use model::{Labels, NativeHistogram};
 
 use super::error::EvalError;
@@ -97,7 +96,7 @@ pub(super) fn repeated(mut columns: Vec<Column>, count: usize) -> Vec<Column> {
 pub(super) fn drop_names(mut columns: Vec<Column>, span: Span) -> Result<Vec<Column>, EvalError> {
     for column in &mut columns {
         if column.drop_name {
-            column.labels = column.labels.without(METRIC_NAME);
+            column.labels = column.labels.without_metric();
             column.drop_name = false;
         }
     }

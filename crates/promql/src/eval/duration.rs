@@ -12,7 +12,7 @@ pub(super) fn ms(duration: &DurationExpr, planner: &Planner<'_>) -> Result<i64, 
     let fits = ms.abs() <= 9.223_372_036_854e12;
     if !fits {
         return Err(EvalError::Execution {
-            message: format!("duration out of range: {seconds} seconds"),
+            message: "duration is out of range".to_owned(),
             span: duration.span,
         });
     }
@@ -27,7 +27,7 @@ pub(super) fn positive_ms(
     let ms = ms(duration, planner)?;
     if ms <= 0 {
         return Err(EvalError::Execution {
-            message: format!("duration must be greater than 0, got {ms}ms"),
+            message: "duration must be greater than 0".to_owned(),
             span: duration.span,
         });
     }
@@ -46,10 +46,11 @@ fn seconds(duration: &DurationExpr, planner: &Planner<'_>) -> Result<f64, EvalEr
         DurationKind::Binary(op, left, right) => {
             let (a, b) = (seconds(left, planner)?, seconds(right, planner)?);
             if matches!(op, DurationOp::Div | DurationOp::Mod) && b == 0.0 {
-                return Err(EvalError::Execution {
-                    message: "division by zero in a duration".to_owned(),
-                    span: right.span,
-                });
+                let message = match op {
+                    DurationOp::Div => "division by zero",
+                    _ => "modulo by zero",
+                };
+                return Err(EvalError::execution(right.span, message));
             }
             match op {
                 DurationOp::Add => a + b,

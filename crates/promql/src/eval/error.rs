@@ -9,14 +9,6 @@ use crate::span::Span;
 /// Messages are safe to show to whoever sent the query; [`EvalError::kind`] chooses the status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {
-    /// Part of the language that this evaluator does not know yet.
-    #[error("unsupported in this version: {what}")]
-    Unsupported {
-        /// What, as written or named.
-        what: String,
-        /// Where it stands.
-        span: Span,
-    },
     /// The data and the query do not fit, as in a many-to-many match.
     #[error("{message}")]
     Execution {
@@ -96,18 +88,17 @@ impl EvalError {
         }
     }
 
-    pub(super) fn unsupported(span: Span, what: impl Into<String>) -> Self {
-        Self::Unsupported {
-            what: what.into(),
-            span,
-        }
+    /// Samples around a range are no help with histograms yet.
+    pub(super) fn extended_histograms(span: Span) -> Self {
+        let message = "smoothed and anchored modifiers do not work with native histograms";
+        Self::execution(span, message)
     }
 
     /// What to do with it.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::BadRequest(_) => ErrorKind::BadRequest,
-            Self::Unsupported { .. } | Self::Execution { .. } => ErrorKind::Execution,
+            Self::Execution { .. } => ErrorKind::Execution,
             Self::TooManySteps { .. }
             | Self::TooManySamples { .. }
             | Self::TooManySeries { .. } => ErrorKind::Limit,
@@ -124,7 +115,7 @@ impl EvalError {
     /// Where in the query the fault lies, when it lies in one place.
     pub fn span(&self) -> Option<Span> {
         match self {
-            Self::Unsupported { span, .. } | Self::Execution { span, .. } => Some(*span),
+            Self::Execution { span, .. } => Some(*span),
             _ => None,
         }
     }

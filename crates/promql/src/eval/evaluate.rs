@@ -1,14 +1,17 @@
 //! Walking a plan: each node's columns from those of its children.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::column::{Cell, Column, Value, drop_names};
 use super::error::EvalError;
 use super::options::EvalOptions;
 use super::plan::Node;
 use super::steps::Steps;
-use super::{aggregate, binary, call, result, selector};
+use super::{aggregate, binary, call, native_histogram, result, selector};
 use crate::ast::{Expr, ExprKind, ValueType};
 use crate::span::Span;
-use crate::value::{Annotations, QueryValue, Series};
+use crate::value::{Annotations, QueryValue, Series, histogram_weight};
 
 /// An evaluation under way.
 pub(super) struct Evaluation<'a> {
@@ -69,6 +72,9 @@ impl<'a> Evaluation<'a> {
         match &node.expr.kind {
             ExprKind::Number(number) => Ok(Value::Scalar(vec![number.value; node.steps.len()])),
             ExprKind::String(text) => Ok(Value::String(text.clone())),
+            ExprKind::Bytes(bytes) => {
+                Ok(Value::String(String::from_utf8_lossy(bytes).into_owned()))
+            }
             ExprKind::Paren(_) => self.evaluate(&node.children[0]),
             ExprKind::Unary(unary) => {
                 let operand = self.evaluate(&node.children[0])?;
@@ -116,6 +122,22 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// The text of a node that is the name of a label; otherwise the error with what `refuse`
+    /// says about the text as it was written, in quotes.
+    pub(super) fn label_name(
+        &mut self,
+        node: &Node<'_>,
+        refuse: impl FnOnce(&str) -> String,
+    ) -> Result<String, EvalError> {
+        let literal = node.expr.unparenthesized();
+        let name = self.string(node)?;
+        if name.is_empty() || matches!(literal.kind, ExprKind::Bytes(_)) {
+            let message = refuse(&literal.to_string());
+            return Err(EvalError::execution(node.expr.span, message));
+        }
+        Ok(name)
+    }
+
     pub(super) fn check_cancelled(&self) -> Result<(), EvalError> {
         match self.options.cancel.is_cancelled() {
             true => Err(EvalError::Cancelled),
@@ -123,11 +145,53 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// An account of the histograms that a node computes.
+    pub(super) fn held_histograms(&self) -> HeldHistograms {
+        HeldHistograms {
+            weight: AtomicUsize::new(0),
+            limit: self.options.limits.max_samples,
+        }
+    }
+
+    /// On how many threads so many cells are worth computing.
+    pub(super) fn threads_for(&self, cells: usize) -> usize {
+        // Starting a thread takes about as long as computing this many.
+        const CELLS_PER_THREAD: usize = 20_000;
+        (cells / CELLS_PER_THREAD).clamp(1, self.options.threads.max(1))
+    }
+
     /// Whether a vector of so many columns over so many steps may be made.
     pub(super) fn check_size(&self, columns: usize, steps: usize) -> Result<(), EvalError> {
         let limit = self.options.limits.max_samples;
         match columns.saturating_mul(steps) > limit {
             true => Err(EvalError::TooManySamples { limit }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Histograms that were computed for one node, by what they weigh.
+///
+/// Numbers are accounted for before they are computed; how large a histogram is shows afterwards.
+pub(super) struct HeldHistograms {
+    weight: AtomicUsize,
+    limit: usize,
+}
+
+impl HeldHistograms {
+    /// Accounts for a computed cell.
+    ///
+    /// # Errors
+    ///
+    /// When the histograms of the node weigh more samples than are allowed.
+    pub(super) fn hold(&self, cell: &Cell) -> Result<(), EvalError> {
+        let Cell::Histogram(histogram) = cell else {
+            return Ok(());
+        };
+        let weight = histogram_weight(histogram);
+        let before = self.weight.fetch_add(weight, Ordering::Relaxed);
+        match before.saturating_add(weight) > self.limit {
+            true => Err(EvalError::TooManySamples { limit: self.limit }),
             false => Ok(()),
         }
     }
@@ -156,9 +220,8 @@ fn negated(value: Value, span: Span) -> Result<Value, EvalError> {
                     match cell {
                         Cell::Empty => {}
                         Cell::Float(value) => *value = -*value,
-                        Cell::Histogram(_) => {
-                            let what = "the sign of native histograms";
-                            return Err(EvalError::unsupported(span, what));
+                        Cell::Histogram(histogram) => {
+                            *histogram = Arc::new(native_histogram::multiplied(histogram, -1.0));
                         }
                     }
                 }

@@ -35,6 +35,13 @@ impl KahanSum {
         }
     }
 
+    pub(super) fn divided(self, divisor: f64) -> Self {
+        Self {
+            sum: self.sum / divisor,
+            compensation: self.compensation / divisor,
+        }
+    }
+
     pub(super) fn total(self) -> f64 {
         self.sum + self.compensation
     }
@@ -69,8 +76,7 @@ impl Mean {
             }
             self.incremental = true;
             // Divided rather than multiplied by the reciprocal, which would round twice.
-            self.state.sum /= self.count - 1.0;
-            self.state.compensation /= self.count - 1.0;
+            self.state = self.state.divided(self.count - 1.0);
         }
         let weight = (self.count - 1.0) / self.count;
         self.state = self.state.scaled(weight).add(value / self.count);

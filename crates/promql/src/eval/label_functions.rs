@@ -23,7 +23,7 @@ pub(super) fn replace(
             "label_replace takes 5 arguments",
         ));
     };
-    let target = label_name(evaluation, node, target, "destination", "label_replace")?;
+    let target = label_name(evaluation, target, "destination", "label_replace")?;
     let replacement = evaluation.string(replacement)?;
     let source = evaluation.string(source)?;
     let pattern_text = evaluation.string(pattern)?;
@@ -62,9 +62,9 @@ pub(super) fn join(
     };
     let sources = sources
         .iter()
-        .map(|source| label_name(evaluation, node, source, "source", "label_join"))
+        .map(|source| label_name(evaluation, source, "source", "label_join"))
         .collect::<Result<Vec<String>, EvalError>>()?;
-    let target = label_name(evaluation, node, target, "destination", "label_join")?;
+    let target = label_name(evaluation, target, "destination", "label_join")?;
     let separator = evaluation.string(separator)?;
     let mut columns = evaluation.vector(vector)?;
     for column in &mut columns {
@@ -82,17 +82,14 @@ pub(super) fn join(
 
 fn label_name(
     evaluation: &mut Evaluation<'_>,
-    node: &Node<'_>,
     argument: &Node<'_>,
     role: &str,
     function: &str,
 ) -> Result<String, EvalError> {
-    let name = evaluation.string(argument)?;
-    if name.is_empty() {
-        let message = format!("invalid {role} label name in {function}(): {name}");
-        return Err(EvalError::execution(node.expr.span, message));
-    }
-    Ok(name)
+    evaluation.label_name(argument, |quoted| {
+        let bare = quoted.trim_matches('"');
+        format!("invalid {role} label name in {function}(): {bare}")
+    })
 }
 
 /// The labels that a selector fixes to one value each, for `absent` and `absent_over_time`.

@@ -13,21 +13,28 @@ mod date;
 mod duration;
 mod error;
 mod evaluate;
+mod histogram_functions;
+pub(crate) mod histogram_sum;
+mod info;
 mod kahan;
 mod label_functions;
 mod math;
+mod native_histogram;
 mod options;
 mod over_time;
+mod parallel;
 mod plan;
 mod quantile;
 mod range_functions;
 mod rate;
+mod remark;
 mod result;
 mod select_k;
 mod selector;
 mod sort;
 mod steps;
 mod trend;
+mod trim;
 mod vector_matching;
 mod window;
 
@@ -160,8 +167,13 @@ async fn fetch(
             // Tell the limit of the query, not what the selections before this one left of it.
             .map_err(|error| EvalError::from_source(error, limits))?;
         left.max_series = left.max_series.saturating_sub(series.len());
-        let samples: usize = series.iter().map(Series::sample_count).sum();
-        left.max_samples = left.max_samples.saturating_sub(samples);
+        let weight: usize = series.iter().map(Series::weight).sum();
+        left.max_samples =
+            left.max_samples
+                .checked_sub(weight)
+                .ok_or(EvalError::TooManySamples {
+                    limit: limits.max_samples,
+                })?;
         fetched.push(series);
     }
     Ok(fetched)

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// How much one query may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most samples held at once: loaded from the source or computed for all steps of a node.
+    /// Most samples held at once: loaded from the source or computed for all steps of a node. A
+    /// sample is 16 bytes; a histogram weighs as many samples as it fills.
     pub max_samples: usize,
     /// Most series that all selectors of a query load.
     pub max_series: usize,
@@ -56,6 +57,8 @@ pub struct EvalOptions {
     pub default_step_ms: i64,
     /// How much the query may use.
     pub limits: Limits,
+    /// On how many threads large computations are spread, the caller's included.
+    pub threads: usize,
     /// Raised by the caller to stop the computation; fetching is stopped by dropping the future.
     pub cancel: CancelFlag,
 }
@@ -66,6 +69,7 @@ impl Default for EvalOptions {
             lookback_ms: 5 * 60 * 1_000,
             default_step_ms: 60 * 1_000,
             limits: Limits::default(),
+            threads: 1,
             cancel: CancelFlag::new(),
         }
     }

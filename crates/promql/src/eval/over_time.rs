@@ -1,9 +1,15 @@
 //! Functions named `…_over_time`: one number, or one sample, of all that a step sees.
 
+use std::sync::Arc;
+
+use model::NativeHistogram;
+
 use super::column::Cell;
+use super::histogram_sum::{HistogramMean, HistogramSum, Incompatible};
 use super::kahan::{KahanSum, Mean, Variance};
 use super::quantile::quantile;
 use super::range_functions::{Outcome, RangeFunction};
+use super::remark::{Operation, Remark};
 use super::window::View;
 
 /// The function called `name`, when it is one of these.
@@ -64,8 +70,13 @@ fn seconds(time_ms: i64) -> f64 {
 }
 
 fn sum(view: &View<'_>) -> Outcome {
-    if let Some(outcome) = Outcome::of_histograms(view) {
-        return outcome;
+    if view.is_mixed() {
+        return Outcome::remark(Remark::MixedInRange);
+    }
+    if let Some((first, rest)) = view.histograms.split_first() {
+        let mut sum = HistogramSum::starting_at(first);
+        let added = rest.iter().map(|histogram| sum.add(histogram)).collect();
+        return aggregated(added, sum.resets_conflict(), || sum.finish());
     }
     let values = view.values.iter().copied();
     values
@@ -75,8 +86,13 @@ fn sum(view: &View<'_>) -> Outcome {
 }
 
 fn average(view: &View<'_>) -> Outcome {
-    if let Some(outcome) = Outcome::of_histograms(view) {
-        return outcome;
+    if view.is_mixed() {
+        return Outcome::remark(Remark::MixedInRange);
+    }
+    if let Some((first, rest)) = view.histograms.split_first() {
+        let mut mean = HistogramMean::starting_at(first);
+        let added = rest.iter().map(|histogram| mean.add(histogram)).collect();
+        return aggregated(added, mean.resets_conflict(), || mean.finish());
     }
     let Some((first, rest)) = view.values.split_first() else {
         return Outcome::NOTHING;
@@ -86,16 +102,34 @@ fn average(view: &View<'_>) -> Outcome {
     mean.value().into()
 }
 
+/// The histogram that others were added up to, with what there is to say about it.
+fn aggregated(
+    added: Result<Vec<bool>, Incompatible>,
+    resets_conflict: bool,
+    finish: impl FnOnce() -> NativeHistogram,
+) -> Outcome {
+    let Ok(reconciled) = added else {
+        return Outcome::remark(Remark::MixedSchemas);
+    };
+    let mut outcome = Outcome::from(Cell::Histogram(Arc::new(finish())));
+    if resets_conflict {
+        outcome = outcome.with(Remark::ConflictingResets(Operation::Aggregation));
+    }
+    if reconciled.contains(&true) {
+        outcome = outcome.with(Remark::BordersReconciled(Operation::Aggregation));
+    }
+    outcome
+}
+
 /// The index of the value that `replaces` all before it; NaN only when there is nothing else.
-fn extreme(view: &View<'_>, replaces: fn(f64, f64) -> bool) -> Option<usize> {
-    let mut best = 0;
-    view.values.first()?;
+fn extreme(view: &View<'_>, replaces: impl Fn(f64, f64) -> bool) -> Option<usize> {
+    let (mut best, mut at) = (*view.values.first()?, 0);
     for (index, value) in view.values.iter().enumerate() {
-        if replaces(*value, view.values[best]) || view.values[best].is_nan() {
-            best = index;
+        if replaces(*value, best) || best.is_nan() {
+            (best, at) = (*value, index);
         }
     }
-    Some(best)
+    Some(at)
 }
 
 fn first(view: &View<'_>) -> (i64, Cell) {

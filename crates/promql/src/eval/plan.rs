@@ -8,9 +8,12 @@ use model::Matcher;
 
 use super::duration;
 use super::error::EvalError;
+use super::info;
 use super::options::EvalOptions;
 use super::steps::Steps;
-use crate::ast::{At, Expr, ExprKind, RangeExtension, Selector, TimeModifiers};
+use crate::ast::{
+    AggregateOp, At, BinaryOp, Expr, ExprKind, RangeExtension, Selector, TimeModifiers,
+};
 use crate::source::Window;
 
 /// A node of the tree with the instants it is evaluated at.
@@ -21,8 +24,10 @@ pub(super) struct Node<'e> {
     pub(super) steps: Steps,
     /// How often the value at the one step is repeated, for what does not depend on the step.
     pub(super) repeat: Option<usize>,
-    /// Which samples each step sees, for selectors and subqueries.
+    /// Which samples each step sees, for selectors and subqueries, and of info series for `info`.
     pub(super) reading: Option<Reading>,
+    /// Whether resets between fetched histograms are to be told before they are added up.
+    pub(super) finds_resets: bool,
     /// The steps of a subquery's expression.
     pub(super) inner_steps: Option<Steps>,
     /// In the order of [`Expr::children`].
@@ -81,6 +86,15 @@ pub(super) struct Planner<'o> {
 impl Planner<'_> {
     /// The plan of `expr` evaluated at `steps`.
     pub(super) fn node<'e>(&mut self, expr: &'e Expr, steps: Steps) -> Result<Node<'e>, EvalError> {
+        self.node_below(expr, steps, Above::default())
+    }
+
+    fn node_below<'e>(
+        &mut self,
+        expr: &'e Expr,
+        steps: Steps,
+        above: Above,
+    ) -> Result<Node<'e>, EvalError> {
         let count = steps.len();
         let once = count > 1 && is_step_invariant(expr);
         let repeat = once.then_some(count);
@@ -93,9 +107,11 @@ impl Planner<'_> {
             steps,
             repeat,
             reading: None,
+            finds_resets: above.finds_resets(),
             inner_steps: None,
             children: Vec::new(),
         };
+        let above = above.with(expr);
         match &expr.kind {
             ExprKind::Selector(selector) => {
                 let reading = self.reading(&selector.time, self.options.lookback_ms)?;
@@ -121,11 +137,22 @@ impl Planner<'_> {
                 }
                 node.reading = Some(reading);
                 node.inner_steps = Some(inner);
-                node.children.push(self.node(&subquery.expr, inner)?);
+                node.children
+                    .push(self.node_below(&subquery.expr, inner, above)?);
+            }
+            ExprKind::Call(call) if call.function.name == "info" => {
+                // The second argument only says which info series are read.
+                for vector in call.args.iter().take(1) {
+                    node.children.push(self.node_below(vector, steps, above)?);
+                }
+                let now = TimeModifiers::default();
+                let reading = self.reading(&now, self.options.lookback_ms)?;
+                let window = reading.over(steps);
+                node.reading = Some(self.fetch(info::matchers(call), window, reading));
             }
             _ => {
                 for child in expr.children() {
-                    node.children.push(self.node(child, steps)?);
+                    node.children.push(self.node_below(child, steps, above)?);
                 }
             }
         }
@@ -160,10 +187,11 @@ impl Planner<'_> {
         if selector.extension == Some(RangeExtension::Smoothed) {
             window.until_ms = window.until_ms.saturating_add(lookback);
         }
-        let selection = Selection {
-            matchers: selector.matchers.clone(),
-            window,
-        };
+        self.fetch(selector.matchers.clone(), window, reading)
+    }
+
+    fn fetch(&mut self, matchers: Vec<Matcher>, window: Window, reading: Reading) -> Reading {
+        let selection = Selection { matchers, window };
         let known = self.selections.iter().position(|other| *other == selection);
         let index = known.unwrap_or_else(|| {
             self.selections.push(selection);
@@ -173,6 +201,50 @@ impl Planner<'_> {
             selection: Some(index),
             ..reading
         }
+    }
+}
+
+/// What the nodes above one do with its histograms.
+///
+/// Whether a counter was reset between two samples is looked for where resets matter, in `rate`
+/// and its kin. Adding histograms up passes over them; when only counts and sums are then read,
+/// as in `histogram_count(sum(h))`, conflicting resets are worth a warning.
+#[derive(Debug, Clone, Copy, Default)]
+struct Above {
+    reads_counts: bool,
+    reads_buckets: bool,
+    adds_up: bool,
+}
+
+impl Above {
+    fn finds_resets(self) -> bool {
+        self.reads_counts && !self.reads_buckets && self.adds_up
+    }
+
+    /// The same for the operands of `expr`.
+    fn with(mut self, expr: &Expr) -> Self {
+        match &expr.kind {
+            // Steps of a subquery are not the samples, between which resets are.
+            ExprKind::Subquery(_) => self.reads_buckets = true,
+            ExprKind::Aggregate(aggregate) => {
+                self.adds_up |= matches!(aggregate.op, AggregateOp::Sum | AggregateOp::Avg);
+            }
+            ExprKind::Binary(binary) => {
+                self.adds_up |= matches!(binary.op, BinaryOp::Add | BinaryOp::Sub);
+            }
+            ExprKind::Call(call) => {
+                let name = call.function.name;
+                self.adds_up = matches!(name, "sum_over_time" | "avg_over_time");
+                self.reads_counts |=
+                    matches!(name, "histogram_count" | "histogram_sum" | "histogram_avg");
+                self.reads_buckets |= matches!(
+                    name,
+                    "histogram_quantile" | "histogram_quantiles" | "histogram_fraction"
+                );
+            }
+            _ => {}
+        }
+        self
     }
 }
 

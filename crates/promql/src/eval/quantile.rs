@@ -11,16 +11,15 @@ pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_by(|a, b| match (a.is_nan(), b.is_nan()) {
+    let ascending = |a: &f64, b: &f64| match (a.is_nan(), b.is_nan()) {
         (false, false) => a.total_cmp(b),
         (a_nan, b_nan) => b_nan.cmp(&a_nan),
-    });
-    let last = values.len() - 1;
-    let rank = q * last as f64;
-    let lower = rank.floor() as usize;
-    let upper = (lower + 1).min(last);
+    };
+    let rank = q * (values.len() - 1) as f64;
     let weight = rank - rank.floor();
-    values[lower] * (1.0 - weight) + values[upper] * weight
+    let (_, lower, above) = values.select_nth_unstable_by(rank.floor() as usize, ascending);
+    let upper = above.iter().copied().min_by(ascending).unwrap_or(*lower);
+    *lower * (1.0 - weight) + upper * weight
 }
 
 /// What is said about a quantile outside of 0 to 1.

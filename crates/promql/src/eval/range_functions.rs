@@ -1,74 +1,52 @@
 //! Functions of range vectors: what each makes of the samples that a step sees.
 
-use model::Labels;
-use model::labels::METRIC_NAME;
-
 use super::column::{Cell, Column};
 use super::error::EvalError;
-use super::evaluate::Evaluation;
+use super::evaluate::{Evaluation, HeldHistograms};
+use super::native_histogram;
 use super::plan::Node;
 use super::quantile::invalid_quantile;
 use super::rate::{self, RateKind};
-use super::window::{RangeVector, View, range_vector};
-use super::{over_time, trend};
+use super::remark::{Remark, Remarks};
+use super::window::{RangeSeries, RangeVector, View, ViewSample, range_vector};
+use super::{over_time, parallel, trend};
 use crate::ast::{Call, RangeExtension, ValueType};
 use crate::span::Span;
+
+use model::Labels;
+use model::labels::{METRIC_NAME, METRIC_TYPE};
 
 /// What a function makes of one view.
 #[derive(Debug, PartialEq)]
 pub(super) struct Outcome {
     cell: Cell,
-    remark: Option<Remark>,
-    needs_histograms: bool,
-}
-
-/// What there is to say about a view with histograms in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Remark {
-    /// The view was left out, since it has samples of both kinds.
-    MixedFloatsHistograms,
-    /// The view's histograms were left out.
-    HistogramsIgnored,
+    remarks: Vec<Remark>,
 }
 
 impl Outcome {
     /// No sample at this step.
     pub(super) const NOTHING: Self = Self {
         cell: Cell::Empty,
-        remark: None,
-        needs_histograms: false,
-    };
-    /// The view needs arithmetic on native histograms.
-    pub(super) const NEEDS_HISTOGRAMS: Self = Self {
-        needs_histograms: true,
-        ..Self::NOTHING
+        remarks: Vec::new(),
     };
 
     /// No sample, and why.
     pub(super) fn remark(remark: Remark) -> Self {
-        Self {
-            remark: Some(remark),
-            ..Self::NOTHING
-        }
+        Self::NOTHING.with(remark)
     }
 
-    /// For functions that work on floats alone or histograms alone: what to do with a view that
-    /// has histograms.
-    pub(super) fn of_histograms(view: &View<'_>) -> Option<Self> {
-        match (view.times.is_empty(), view.histogram_times.is_empty()) {
-            (_, true) => None,
-            (true, false) => Some(Self::NEEDS_HISTOGRAMS),
-            (false, false) => Some(Self::remark(Remark::MixedFloatsHistograms)),
-        }
+    /// The same with another remark.
+    pub(super) fn with(mut self, remark: Remark) -> Self {
+        self.remarks.push(remark);
+        self
     }
 
     /// The number a function found in the floats, with a remark when it passed over histograms.
     pub(super) fn ignoring_histograms(view: &View<'_>, value: Option<f64>) -> Self {
-        let mixed = !view.times.is_empty() && !view.histogram_times.is_empty();
-        Self {
-            cell: value.into(),
-            remark: mixed.then_some(Remark::HistogramsIgnored),
-            needs_histograms: false,
+        let outcome = Self::from(Cell::from(value));
+        match view.is_mixed() {
+            true => outcome.with(Remark::IgnoredInRange),
+            false => outcome,
         }
     }
 }
@@ -127,11 +105,23 @@ fn find(name: &str) -> Option<RangeFunction> {
         "irate" => |view, _, _| rate::instant(view, true),
         "idelta" => |view, _, _| rate::instant(view, false),
         "changes" => |view, _, extension| {
-            steps_between(view, extension, |a, b| {
-                a != b && !(a.is_nan() && b.is_nan())
+            steps_between(view, extension, |before, now| match (before, now) {
+                (ViewSample::Float(a), ViewSample::Float(b)) => {
+                    a != b && !(a.is_nan() && b.is_nan())
+                }
+                (ViewSample::Histogram(a), ViewSample::Histogram(b)) => {
+                    !native_histogram::same(a, b)
+                }
+                _ => true,
             })
         },
-        "resets" => |view, _, extension| steps_between(view, extension, |a, b| b < a),
+        "resets" => |view, _, extension| {
+            steps_between(view, extension, |before, now| match (before, now) {
+                (ViewSample::Float(a), ViewSample::Float(b)) => b < a,
+                (ViewSample::Histogram(a), ViewSample::Histogram(b)) => b.is_reset_after(a),
+                _ => true,
+            })
+        },
         _ => return over_time::find(name).or_else(|| trend::find(name)),
     })
 }
@@ -175,30 +165,22 @@ fn over_series(
     evaluation.check_size(vector.series.len(), node.steps.len())?;
 
     let keeps_name = matches!(name, "first_over_time" | "last_over_time");
-    let lookback_ms = evaluation.options.lookback_ms;
+    let work = Work {
+        evaluation,
+        node,
+        vector: &vector,
+        span: argument.expr.span,
+        scalars: &scalars,
+        function,
+        held: evaluation.held_histograms(),
+    };
+    let steps = node.steps.len();
+    let threads = evaluation.threads_for(vector.series.len().saturating_mul(steps));
+    let computed = parallel::map(&vector.series, threads, |series| work.cells(series))?;
     let mut columns = Vec::with_capacity(vector.series.len());
-    for series in &vector.series {
-        evaluation.check_cancelled()?;
-        let mut cells = vec![Cell::Empty; node.steps.len()];
-        let mut at_step: Vec<f64> = vec![0.0; scalars.len()];
-        vector.slide(series, node.steps, lookback_ms, |step, view| {
-            if view.is_empty() {
-                return Ok(());
-            }
-            for (value, values) in at_step.iter_mut().zip(&scalars) {
-                *value = values[step];
-            }
-            let outcome = function(view, &at_step, vector.extension);
-            if outcome.needs_histograms {
-                let what = format!("{name} over native histograms");
-                return Err(EvalError::unsupported(node.expr.span, what));
-            }
-            if let Some(remark) = outcome.remark {
-                annotate(evaluation, remark, &series.labels, argument.expr.span);
-            }
-            cells[step] = outcome.cell;
-            Ok(())
-        })?;
+    for (series, (cells, remarks)) in vector.series.iter().zip(computed) {
+        let annotations = &mut evaluation.annotations;
+        remarks.note(annotations, &series.labels, argument.expr.span);
         let column = Column {
             labels: series.labels.clone(),
             drop_name: !keeps_name || series.drop_name,
@@ -207,12 +189,56 @@ fn over_series(
         if column.is_empty() {
             continue;
         }
-        if matches!(name, "rate" | "increase") {
+        let any_float = column.cells.iter().any(|cell| cell.float().is_some());
+        if matches!(name, "rate" | "increase") && any_float {
             note_possible_non_counter(evaluation, &series.labels, argument.expr.span);
         }
         columns.push(column);
     }
     Ok(columns)
+}
+
+/// What is to be done with every series.
+struct Work<'w, 'e> {
+    evaluation: &'w Evaluation<'e>,
+    node: &'w Node<'w>,
+    vector: &'w RangeVector<'w>,
+    /// The range vector's expression.
+    span: Span,
+    scalars: &'w [Vec<f64>],
+    function: RangeFunction,
+    held: HeldHistograms,
+}
+
+impl Work<'_, '_> {
+    /// What the function makes of a series at each step.
+    fn cells(&self, series: &RangeSeries<'_>) -> Result<(Vec<Cell>, Remarks), EvalError> {
+        self.evaluation.check_cancelled()?;
+        let extension = self.vector.extension;
+        let mut cells = vec![Cell::Empty; self.node.steps.len()];
+        let mut remarks = Remarks::default();
+        let mut at_step: Vec<f64> = vec![0.0; self.scalars.len()];
+        let lookback_ms = self.evaluation.options.lookback_ms;
+        let each = |step: usize, view: &View<'_>| {
+            if view.is_empty() {
+                return Ok(());
+            }
+            if extension.is_some() && !view.histograms.is_empty() {
+                return Err(EvalError::extended_histograms(self.span));
+            }
+            for (value, values) in at_step.iter_mut().zip(self.scalars) {
+                *value = values[step];
+            }
+            let outcome = (self.function)(view, &at_step, extension);
+            remarks.extend(outcome.remarks);
+            self.held.hold(&outcome.cell)?;
+            cells[step] = outcome.cell;
+            Ok(())
+        };
+        self.vector
+            .slide(series, self.node.steps, lookback_ms, each)?;
+        Ok((cells, remarks))
+    }
 }
 
 /// Samples outside of the window mean something to a few functions only.
@@ -270,24 +296,19 @@ fn check_scalars(
     Ok(())
 }
 
-fn annotate(evaluation: &mut Evaluation<'_>, remark: Remark, labels: &Labels, span: Span) {
-    let name = labels.get(METRIC_NAME).unwrap_or_default();
-    match remark {
-        Remark::MixedFloatsHistograms => evaluation.annotations.warn(
-            span,
-            format!("encountered a mix of histograms and floats for metric name {name:?}"),
-        ),
-        Remark::HistogramsIgnored => evaluation.annotations.info(
-            span,
-            format!("ignored histograms in a range containing both floats and histograms for metric name {name:?}"),
-        ),
-    }
-}
-
 fn note_possible_non_counter(evaluation: &mut Evaluation<'_>, labels: &Labels, span: Span) {
     let Some(name) = labels.get(METRIC_NAME) else {
         return;
     };
+    if let Some(kind) = labels.get(METRIC_TYPE) {
+        if !matches!(kind, "counter" | "histogram") {
+            evaluation.annotations.info(
+                span,
+                format!("metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got {kind:?}: {name:?}"),
+            );
+        }
+        return;
+    }
     if ["_total", "_sum", "_count", "_bucket"]
         .iter()
         .any(|end| name.ends_with(end))
@@ -307,15 +328,12 @@ fn change(view: &View<'_>, kind: RateKind, extension: Option<RangeExtension>) ->
     }
 }
 
-/// How many neighbours differ in the way of `counts`; a change of kind always does.
+/// How many neighbours are such that `counts` counts them.
 fn steps_between(
     view: &View<'_>,
     extension: Option<RangeExtension>,
-    counts: fn(f64, f64) -> bool,
+    counts: fn(&ViewSample<'_>, &ViewSample<'_>) -> bool,
 ) -> Outcome {
-    if !view.histogram_times.is_empty() {
-        return Outcome::NEEDS_HISTOGRAMS;
-    }
     let mut first = 0;
     if extension == Some(RangeExtension::Anchored) {
         let after_start = view.times.partition_point(|t| *t <= view.window.after_ms);
@@ -324,6 +342,16 @@ fn steps_between(
         }
         first = after_start.saturating_sub(1);
     }
-    let pairs = view.values[first..].windows(2);
-    (pairs.filter(|pair| counts(pair[0], pair[1])).count() as f64).into()
+    let mut samples = view.samples().skip(first);
+    let Some((_, mut before)) = samples.next() else {
+        return Outcome::NOTHING;
+    };
+    let mut counted = 0.0;
+    for (_, now) in samples {
+        if counts(&before, &now) {
+            counted += 1.0;
+        }
+        before = now;
+    }
+    counted.into()
 }

@@ -1,5 +1,6 @@
 //! From columns to what a query returns.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use model::SampleValue;
@@ -8,6 +9,7 @@ use super::column::{Cell, Column, Value, drop_names};
 use super::error::EvalError;
 use super::evaluate::Evaluation;
 use super::plan::Node;
+use super::rate::extended_samples;
 use super::steps::Steps;
 use super::window::range_vector;
 use crate::value::{QueryValue, Series, VectorSample};
@@ -135,7 +137,16 @@ pub(super) fn window(
             labels: series.labels,
             ..Series::default()
         };
-        let floats = &series.floats;
+        if let Some(extension) = vector.extension {
+            if !series.histograms.values.is_empty() {
+                return Err(EvalError::extended_histograms(plan.expr.span));
+            }
+            kept.floats = extended_samples(&series.floats, window, extension);
+        }
+        let floats = match vector.extension {
+            None => series.floats,
+            Some(_) => Cow::default(),
+        };
         for (time, value) in floats.timestamps_ms.iter().zip(&floats.values) {
             if window.contains(*time) {
                 kept.floats.timestamps_ms.push(*time);

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 
 use model::Labels;
+use twox_hash::XxHash64;
 
 use super::aggregate::Group;
 use super::column::{Cell, Column};
@@ -11,6 +12,7 @@ use super::error::EvalError;
 use super::evaluate::Evaluation;
 use super::plan::Node;
 use super::quantile::go_float;
+use super::remark::{Remark, Remarks};
 use crate::ast::AggregateOp;
 use crate::span::Span;
 
@@ -27,6 +29,7 @@ pub(super) fn select(
 ) -> Result<Vec<Column>, EvalError> {
     let steps = node.steps.len();
     let mut order: Vec<usize> = Vec::new();
+    let mut remarks = Remarks::default();
     for step in 0..steps {
         evaluation.check_cancelled()?;
         let parameter = parameters.get(step).copied().unwrap_or(f64::NAN);
@@ -41,8 +44,7 @@ pub(super) fn select(
             if matches!(op, AggregateOp::Topk | AggregateOp::Bottomk) {
                 let floats = |member: &usize| columns[*member].cells[step].float().is_some();
                 if !candidates.iter().all(floats) {
-                    let message = format!("ignored histogram in {} aggregation", op.as_str());
-                    evaluation.annotations.info(node.expr.span, message);
+                    remarks.add(Remark::IgnoredInAggregation(op));
                 }
                 let (kept, ignored) = candidates.into_iter().partition(floats);
                 candidates = kept;
@@ -69,6 +71,11 @@ pub(super) fn select(
             }
         }
     }
+    remarks.note(
+        &mut evaluation.annotations,
+        &Labels::empty(),
+        node.expr.span,
+    );
     if steps == 1 {
         let mut slots: Vec<Option<Column>> = columns.into_iter().map(Some).collect();
         return Ok(order
@@ -121,7 +128,7 @@ fn quota(
         return Err(EvalError::execution(span, "Parameter value is NaN"));
     }
     // 2^63 is the first double past every 64-bit integer.
-    if !(parameter >= -(2_f64.powi(63)) && parameter < 2_f64.powi(63)) {
+    if parameter >= 2_f64.powi(63) {
         let parameter = go_float(parameter);
         return Err(EvalError::execution(
             span,
@@ -146,16 +153,47 @@ fn ascending(a: f64, b: f64) -> Ordering {
 /// Whether a series is in the sample of `ratio`; a negative ratio picks those that its complement
 /// leaves out. The choice depends on the labels alone, so it is the same for every query.
 fn in_ratio(labels: &Labels, ratio: f64) -> bool {
-    let place = mixed(labels.fingerprint()) as f64 / u64::MAX as f64;
+    let place = label_hash(labels) as f64 / u64::MAX as f64;
     match ratio >= 0.0 {
         true => place < ratio,
         false => place >= 1.0 + ratio,
     }
 }
 
-/// Spreads a hash whose high bits differ little (the finalizer of MurmurHash3).
-fn mixed(hash: u64) -> u64 {
-    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
+/// Prometheus' hash of a label set, so that both pick the same series: xxHash of each name and
+/// value behind its length, of one byte or, from 255 on, that byte and three more.
+fn label_hash(labels: &Labels) -> u64 {
+    let mut bytes = Vec::new();
+    for (name, value) in labels.iter() {
+        for text in [name, value] {
+            match u8::try_from(text.len()) {
+                Ok(len) if len < u8::MAX => bytes.push(len),
+                _ => {
+                    bytes.push(u8::MAX);
+                    bytes.extend(&text.len().to_le_bytes()[..3]);
+                }
+            }
+            bytes.extend(text.as_bytes());
+        }
+    }
+    XxHash64::oneshot(0, &bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_xxhash_of_lengths_and_texts() {
+        // The seed's hash of nothing, as the algorithm's authors publish it.
+        assert_eq!(label_hash(&Labels::empty()), 0xef46_db37_51d8_e999);
+        let bytes = b"\x01a\x02bc";
+        let labels = Labels::new([("a", "bc")]);
+        assert_eq!(label_hash(&labels), XxHash64::oneshot(0, bytes));
+        let long = "x".repeat(300);
+        let mut bytes = b"\x01a\xff\x2c\x01\x00".to_vec();
+        bytes.extend(long.as_bytes());
+        let labels = Labels::new([("a", long.as_str())]);
+        assert_eq!(label_hash(&labels), XxHash64::oneshot(0, &bytes));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::column::Column;
+use super::column::{Cell, Column};
 
 /// Sorts by value, numbers before NaN; histograms are left out.
 pub(super) fn by_value(mut columns: Vec<Column>, descending: bool) -> Vec<Column> {
@@ -17,6 +17,17 @@ pub(super) fn by_value(mut columns: Vec<Column>, descending: bool) -> Vec<Column
         };
         order.unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
     });
+    columns
+}
+
+/// What sorting by value leaves where nothing is sorted.
+pub(super) fn only_floats(mut columns: Vec<Column>) -> Vec<Column> {
+    for cell in columns.iter_mut().flat_map(|column| &mut column.cells) {
+        if let Cell::Histogram(_) = cell {
+            *cell = Cell::Empty;
+        }
+    }
+    columns.retain(|column| !column.is_empty());
     columns
 }
 

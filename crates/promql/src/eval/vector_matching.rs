@@ -8,8 +8,9 @@ use model::labels::METRIC_NAME;
 use super::binary::{Combined, combine};
 use super::column::{Cell, Column};
 use super::error::EvalError;
-use super::evaluate::Evaluation;
+use super::evaluate::{Evaluation, HeldHistograms};
 use super::plan::Node;
+use super::remark::Remarks;
 use crate::ast::{Binary, BinaryOp, Cardinality, Number, VectorMatching};
 use crate::span::Span;
 
@@ -134,12 +135,18 @@ pub(super) fn pairs(
         fill_many,
         fill_one,
         results: Vec::new(),
+        held: evaluation.held_histograms(),
+        remarks: Remarks::default(),
     };
     let groups = group(many, one, &binary.matching);
     for group in &groups.groups {
         evaluation.check_cancelled()?;
-        matcher.group(evaluation, group, steps)?;
+        matcher.group(group, steps)?;
     }
+    let annotations = &mut evaluation.annotations;
+    matcher
+        .remarks
+        .note(annotations, &Labels::empty(), node.expr.span);
     // In the order of the many side, whatever the order of the groups.
     matcher.results.sort_by_key(|result| result.order);
     let results = matcher.results.into_iter();
@@ -175,6 +182,8 @@ struct Matcher<'c> {
     fill_many: Option<Number>,
     fill_one: Option<Number>,
     results: Vec<PairResult>,
+    held: HeldHistograms,
+    remarks: Remarks,
 }
 
 /// Two columns that belong together, either of which may be filled in, and where their results go.
@@ -196,12 +205,7 @@ struct Known {
 const FILLED: usize = usize::MAX;
 
 impl Matcher<'_> {
-    fn group(
-        &mut self,
-        evaluation: &mut Evaluation<'_>,
-        group: &Group,
-        steps: usize,
-    ) -> Result<(), EvalError> {
+    fn group(&mut self, group: &Group, steps: usize) -> Result<(), EvalError> {
         let fills = self.fill_many.is_some() || self.fill_one.is_some();
         let mut known = Known::default();
         for step in 0..steps {
@@ -214,11 +218,11 @@ impl Matcher<'_> {
             let mut any_matched = false;
             for many in &group.left {
                 if !self.many[*many].cells[step].is_empty() {
-                    any_matched |= self.pair(evaluation, (*many, one), step, &mut known)?;
+                    any_matched |= self.pair((*many, one), step, &mut known)?;
                 }
             }
             if !any_matched && one != FILLED {
-                self.pair(evaluation, (FILLED, one), step, &mut known)?;
+                self.pair((FILLED, one), step, &mut known)?;
             }
         }
         Ok(())
@@ -253,7 +257,6 @@ impl Matcher<'_> {
     /// Whether there were two samples to combine.
     fn pair(
         &mut self,
-        evaluation: &mut Evaluation<'_>,
         (many, one): (usize, usize),
         step: usize,
         known: &mut Known,
@@ -267,10 +270,12 @@ impl Matcher<'_> {
             true => (&one_cell, &many_cell),
             false => (&many_cell, &one_cell),
         };
-        let annotations = &mut evaluation.annotations;
-        let cell = match combine(self.binary.op, left, right, self.span, annotations)? {
-            Combined::Nothing => return Ok(true),
-            Combined::Value(value) => Cell::Float(value),
+        let cell = match combine(self.binary.op, left, right, &mut self.remarks) {
+            Combined::Nothing => return Ok(false),
+            Combined::Value(value) => {
+                self.held.hold(&value)?;
+                value
+            }
             Combined::Holds(holds) if self.binary.return_bool => {
                 Cell::Float(f64::from(u8::from(holds)))
             }
@@ -322,7 +327,7 @@ impl Matcher<'_> {
         let many_drops = many_column.is_some_and(|column| column.drop_name);
         Pair {
             labels: self.result_labels(&many_labels, &one_labels),
-            drop_name: self.binary.return_bool || (self.binary.op.is_comparison() && many_drops),
+            drop_name: self.binary.return_bool || (self.binary.op.keeps_metric() && many_drops),
             result: None,
         }
     }
@@ -352,8 +357,8 @@ impl Matcher<'_> {
         let matching = &self.binary.matching;
         let named = |name: &str| matching.labels.iter().any(|label| label == name);
         let mut labels = many.clone();
-        if !self.binary.op.is_comparison() {
-            labels = labels.without(METRIC_NAME);
+        if !self.binary.op.keeps_metric() {
+            labels = labels.without_metric();
         }
         if matching.cardinality == Cardinality::OneToOne {
             labels = labels.filter(|name| named(name) == matching.on);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use model::histogram::ResetHint;
 use model::metric::is_stale;
 use model::{Labels, NativeHistogram};
 
@@ -32,6 +33,17 @@ pub(super) struct RangeSeries<'a> {
     pub(super) histograms: Cow<'a, HistogramColumn>,
 }
 
+impl RangeSeries<'_> {
+    fn into_owned<'a>(self) -> RangeSeries<'a> {
+        RangeSeries {
+            labels: self.labels,
+            drop_name: self.drop_name,
+            floats: Cow::Owned(self.floats.into_owned()),
+            histograms: Cow::Owned(self.histograms.into_owned()),
+        }
+    }
+}
+
 /// What one step sees of one series: samples in order of time, never stale markers.
 pub(super) struct View<'s> {
     /// The step, Unix ms.
@@ -44,9 +56,52 @@ pub(super) struct View<'s> {
     pub(super) histograms: &'s [Arc<NativeHistogram>],
 }
 
-impl View<'_> {
+/// A sample of either kind.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ViewSample<'s> {
+    Float(f64),
+    Histogram(&'s Arc<NativeHistogram>),
+}
+
+impl<'s> View<'s> {
     pub(super) fn is_empty(&self) -> bool {
         self.times.is_empty() && self.histogram_times.is_empty()
+    }
+
+    /// Whether there are samples of both kinds.
+    pub(super) fn is_mixed(&self) -> bool {
+        !self.times.is_empty() && !self.histogram_times.is_empty()
+    }
+
+    /// Samples of both kinds in order of time.
+    pub(super) fn samples(&self) -> impl Iterator<Item = (i64, ViewSample<'s>)> + use<'s> {
+        let floats = self.times.iter().copied().zip(self.values);
+        let mut floats = floats
+            .map(|(time, value)| (time, ViewSample::Float(*value)))
+            .peekable();
+        let histograms = self.histogram_times.iter().copied().zip(self.histograms);
+        let mut histograms = histograms
+            .map(|(time, value)| (time, ViewSample::Histogram(value)))
+            .peekable();
+        std::iter::from_fn(move || match (floats.peek(), histograms.peek()) {
+            (Some((float, _)), Some((histogram, _))) if float > histogram => histograms.next(),
+            (Some(_), _) => floats.next(),
+            (None, _) => histograms.next(),
+        })
+    }
+
+    /// The samples, but of each kind only the last `count`.
+    pub(super) fn tail(&self, count: usize) -> Self {
+        let floats = self.times.len().saturating_sub(count);
+        let histograms = self.histogram_times.len().saturating_sub(count);
+        View {
+            time_ms: self.time_ms,
+            window: self.window,
+            times: &self.times[floats..],
+            values: &self.values[floats..],
+            histogram_times: &self.histogram_times[histograms..],
+            histograms: &self.histograms[histograms..],
+        }
     }
 
     /// The length of the window in seconds.
@@ -65,7 +120,10 @@ pub(super) fn range_vector<'a>(
         ExprKind::Range(range) => {
             let (reading, series) = selector::reading(evaluation, node)?;
             Ok(RangeVector {
-                series: series.iter().map(without_stale).collect(),
+                series: match node.finds_resets {
+                    false => series.iter().map(without_stale).collect(),
+                    true => series.iter().map(with_resets).collect(),
+                },
                 reading,
                 extension: range.selector.extension,
             })
@@ -93,9 +151,23 @@ pub(super) fn range_vector<'a>(
     }
 }
 
+/// The series without its stale markers and with what is known of resets between its histograms.
+fn with_resets(series: &Series) -> RangeSeries<'_> {
+    match selector::with_resets(series) {
+        Cow::Borrowed(series) => without_stale(series),
+        Cow::Owned(series) => without_stale(&series).into_owned(),
+    }
+}
+
 fn evaluated<'a>(column: Column, steps: Steps) -> RangeSeries<'a> {
     let drop_name = column.drop_name;
-    let series = into_series(column, steps);
+    let mut series = into_series(column, steps);
+    for histogram in &mut series.histograms.values {
+        // Samples between steps are not looked at, and one may be looked at at several.
+        if matches!(histogram.reset_hint, ResetHint::Reset | ResetHint::NotReset) {
+            Arc::make_mut(histogram).reset_hint = ResetHint::Unknown;
+        }
+    }
     RangeSeries {
         labels: series.labels,
         drop_name,
@@ -105,7 +177,7 @@ fn evaluated<'a>(column: Column, steps: Steps) -> RangeSeries<'a> {
 }
 
 /// The series without its stale markers; copied only when there are some.
-fn without_stale(series: &Series) -> RangeSeries<'_> {
+pub(super) fn without_stale(series: &Series) -> RangeSeries<'_> {
     let floats = if series.floats.values.iter().any(|value| is_stale(*value)) {
         let mut kept = FloatColumn::default();
         for (time, value) in series

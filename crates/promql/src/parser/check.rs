@@ -1,6 +1,8 @@
 //! The rules of the language that need types.
 
-use crate::ast::{Aggregate, Binary, Call, Cardinality, Expr, ExprKind, ValueType, VectorMatching};
+use crate::ast::{
+    Aggregate, Binary, BinaryOp, Call, Cardinality, Expr, ExprKind, ValueType, VectorMatching,
+};
 use crate::error::ParseError;
 use crate::span::Span;
 
@@ -40,6 +42,11 @@ pub(crate) fn binary(
     if op.is_comparison() && !binary.return_bool && scalar_left && scalar_right {
         return Err(error("a comparison of two scalars needs bool".to_owned())
             .with_hint(format!("write {name} bool")));
+    }
+    if matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower) && scalar_left && scalar_right {
+        return Err(error(format!(
+            "{name:?} trims histograms, so one side must be an instant vector"
+        )));
     }
     if op.is_set() && (scalar_left || scalar_right) {
         return Err(error(format!(

@@ -104,7 +104,7 @@ impl<'q> Cursor<'q> {
             TokenKind::Number(_) | TokenKind::Duration(_) => Err(self
                 .expected("an operator")
                 .with_hint("the range of a selector stands in brackets: metric[5m]")),
-            TokenKind::Word(_) | TokenKind::Text(_) => Err(self
+            TokenKind::Word(_) | TokenKind::Text(_) | TokenKind::Bytes(_) => Err(self
                 .expected("an operator")
                 .with_hint("two expressions need an operator such as + or and between them")),
             _ => Err(self.expected("an operator or the end of the query")),

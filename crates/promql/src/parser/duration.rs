@@ -138,9 +138,9 @@ impl Cursor<'_> {
                 self.open_duration_call()?;
                 DurationKind::Range
             }
-            (_, Some(word @ ("min" | "max"))) => {
+            (_, Some(word @ ("min" | "max" | "min_of" | "max_of"))) => {
                 let op = match word {
-                    "min" => DurationOp::Min,
+                    "min" | "min_of" => DurationOp::Min,
                     _ => DurationOp::Max,
                 };
                 self.open_duration_call()?;

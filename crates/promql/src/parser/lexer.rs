@@ -104,9 +104,13 @@ impl Lexer<'_> {
     fn text(&mut self, quote: char) -> Result<Token, ParseError> {
         let start = self.position;
         match unquote(self.rest()) {
-            Ok((text, len)) => {
+            Ok((bytes, len)) => {
                 self.position += len;
-                Ok(self.finish(start, TokenKind::Text(text)))
+                let kind = match String::from_utf8(bytes) {
+                    Ok(text) => TokenKind::Text(text),
+                    Err(error) => TokenKind::Bytes(error.into_bytes()),
+                };
+                Ok(self.finish(start, kind))
             }
             Err(fault) => {
                 let at = start + fault.offset;

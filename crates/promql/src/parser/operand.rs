@@ -36,6 +36,11 @@ impl Cursor<'_> {
                 let span = self.next().span;
                 self.node(Expr { kind, span }, 0)
             }
+            TokenKind::Bytes(bytes) => {
+                let kind = ExprKind::Bytes(bytes.clone());
+                let span = self.next().span;
+                self.node(Expr { kind, span }, 0)
+            }
             TokenKind::LeftParen => self.parenthesized(start),
             TokenKind::LeftBrace => self.selector(None, start),
             TokenKind::Word(word) => {

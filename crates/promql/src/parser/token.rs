@@ -22,6 +22,8 @@ pub(crate) enum TokenKind {
     Duration(f64),
     /// A quoted text, unescaped.
     Text(String),
+    /// A quoted text whose escapes make no UTF-8.
+    Bytes(Vec<u8>),
     LeftParen,
     RightParen,
     LeftBrace,

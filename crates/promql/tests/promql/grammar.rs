@@ -13,6 +13,7 @@ const VALID: &[(&str, &str)] = &[
     ("90", ""),
     ("'it\\'s'", "\"it's\""),
     ("`a\\b`", "\"a\\\\b\""),
+    ("'a\\xc5z'", "\"a\\xc5z\""),
     ("foo # comment\n", "foo"),
     ("foo:bar", ""),
     (":foo", ""),

@@ -15,7 +15,8 @@ fn duration() -> impl Strategy<Value = String> {
         prop_oneof![
             (inner.clone(), "[-+*/%^]", inner.clone()).prop_map(|(a, op, b)| format!("{a}{op}{b}")),
             inner.clone().prop_map(|d| format!("({d})")),
-            (inner.clone(), inner).prop_map(|(a, b)| format!("max({a}, {b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("max({a}, {b})")),
+            (inner.clone(), inner).prop_map(|(a, b)| format!("min_of({a}, {b})")),
         ]
     })
 }
@@ -41,6 +42,20 @@ fn selector() -> impl Strategy<Value = String> {
     })
 }
 
+/// A quoted text, with escapes that name characters and bytes that are none.
+fn string() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        "[ -!#-\\[\\]-~]".prop_map(String::from),
+        Just("é".to_owned()),
+        (0..=255_u8).prop_map(|byte| format!("\\x{byte:02x}")),
+        (0..=255_u8).prop_map(|byte| format!("\\{byte:03o}")),
+        Just("\\n".to_owned()),
+        Just("\\\"".to_owned()),
+        Just("\\u00e9\\U0001F600".to_owned()),
+    ];
+    proptest::collection::vec(part, 0..6).prop_map(|parts| format!("\"{}\"", parts.concat()))
+}
+
 fn range() -> impl Strategy<Value = String> {
     let name = prop_oneof![Just("foo"), Just("{a=~\".+\"}")];
     (name, duration()).prop_map(|(name, duration)| format!("{name}[{duration}]"))
@@ -64,6 +79,9 @@ fn query() -> impl Strategy<Value = String> {
             Just("atan2"),
             Just("</"),
             Just("* fill (0)"),
+            Just(">/"),
+            Just("+ on (a) fill_left (-1) fill_right (2)"),
+            Just("> bool on (a) group_right fill_left (NaN)"),
         ];
         prop_oneof![
             (inner.clone(), op, inner.clone()).prop_map(|(a, op, b)| format!("{a} {op} {b}")),
@@ -73,6 +91,13 @@ fn query() -> impl Strategy<Value = String> {
                 .clone()
                 .prop_map(|q| format!("sum without (a, \"b.c\") ({q})")),
             inner.clone().prop_map(|q| format!("topk(3, {q}) by (x)")),
+            inner
+                .clone()
+                .prop_map(|q| format!("info({q}, {{data=~\".+\", \"u.v\"!=''}})")),
+            inner
+                .clone()
+                .prop_map(|q| format!("histogram_quantiles({q}, 'q', 0.5, +Inf)")),
+            (inner.clone(), string()).prop_map(|(q, text)| format!("count_values({text}, {q})")),
             inner
                 .clone()
                 .prop_map(|q| format!("max_over_time(({q})[1h:5m] offset 2m)")),
@@ -96,6 +121,13 @@ proptest! {
     }
 
     #[test]
+    fn any_string_prints_as_it_reads(text in string()) {
+        let expr = parse(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let printed = expr.to_string();
+        prop_assert_eq!(parse(&printed), Ok(expr), "{} printed as {}", text, printed);
+    }
+
+    #[test]
     fn any_text_parses_or_is_explained(text in ".{0,40}") {
         if let Err(error) = parse(&text) {
             prop_assert!(error.span.end <= text.len());
@@ -108,7 +140,8 @@ proptest! {
             proptest::sample::select(vec![
                 "foo", "sum", "by", "rate", "(", ")", "[", "]", "{", "}", ",", ":", "@", "5m",
                 "1", "\"x\"", "=", "=~", "+", "-", "^", "and", "on", "offset", "bool", "end",
-                "group_left", "fill", "smoothed", "min", "step",
+                "group_left", "fill", "smoothed", "min", "step", "min_of", "</", "info", "NaN",
+                "fill_right", "'\\xff'",
             ]),
             0..16,
         )

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use model::NativeHistogram;
-use model::histogram::BucketSpan;
+use model::histogram::{BucketSpan, ResetHint};
 use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress};
 
@@ -224,14 +224,27 @@ impl Sections<'_> {
     }
 }
 
-/// Integers: per histogram schema, the flags of min and max, and each list's length before its
-/// items. Doubles: per histogram the fixed four, then counts, borders, min, max.
+/// The flags of a histogram.
+const HAS_MIN: i64 = 1;
+const HAS_MAX: i64 = 1 << 1;
+const IS_GAUGE: i64 = 1 << 2;
+
+/// Integers: per histogram schema, its flags, and each list's length before its items. Doubles:
+/// per histogram the fixed four, then counts, borders, min, max.
+///
+/// Of the reset hint only "gauge" is kept: what is known of a reset is known of the sample before
+/// it, which may be another one once chunks are merged.
 fn flatten(histograms: &[Arc<NativeHistogram>]) -> (Vec<i64>, Vec<f64>) {
     let mut shapes = Vec::new();
     let mut numbers = Vec::new();
     for histogram in histograms {
         shapes.push(i64::from(histogram.schema));
-        shapes.push(i64::from(histogram.min.is_some()) | i64::from(histogram.max.is_some()) << 1);
+        let flag = |set: bool, flag: i64| if set { flag } else { 0 };
+        shapes.push(
+            flag(histogram.min.is_some(), HAS_MIN)
+                | flag(histogram.max.is_some(), HAS_MAX)
+                | flag(histogram.reset_hint == ResetHint::Gauge, IS_GAUGE),
+        );
         numbers.extend([
             histogram.zero_threshold,
             histogram.zero_count,
@@ -274,9 +287,14 @@ fn unflatten(shapes: &[i64], numbers: &[f64]) -> Result<Vec<Arc<NativeHistogram>
         let (negative_spans, negative_counts) = side(&mut shapes, &mut numbers)?;
         let borders = narrow(shapes.one()?)?;
         let custom_values = numbers.many(borders)?;
-        let min = (flags & 1 != 0).then(|| numbers.one()).transpose()?;
-        let max = (flags & 2 != 0).then(|| numbers.one()).transpose()?;
+        let min = (flags & HAS_MIN != 0).then(|| numbers.one()).transpose()?;
+        let max = (flags & HAS_MAX != 0).then(|| numbers.one()).transpose()?;
+        let reset_hint = match flags & IS_GAUGE {
+            0 => ResetHint::Unknown,
+            _ => ResetHint::Gauge,
+        };
         histograms.push(Arc::new(NativeHistogram {
+            reset_hint,
             schema,
             zero_threshold,
             zero_count,
@@ -362,15 +380,17 @@ mod tests {
             side(),
             vec(bits(), 0..3),
             any::<(Option<f64>, Option<f64>)>(),
+            prop_oneof![Just(ResetHint::Unknown), Just(ResetHint::Gauge)],
         )
             .prop_map(
-                |(schema, fixed, positive, negative, custom_values, (min, max))| {
+                |(schema, fixed, positive, negative, custom_values, (min, max), reset_hint)| {
                     let spans = |raw: Vec<(i32, u32)>| {
                         raw.into_iter()
                             .map(|(offset, length)| BucketSpan { offset, length })
                             .collect()
                     };
                     Arc::new(NativeHistogram {
+                        reset_hint,
                         schema,
                         zero_threshold: fixed[0],
                         zero_count: fixed[1],

@@ -4,7 +4,7 @@
 //! indexes move by one. Prometheus knows scales -4 to 8: a finer histogram is merged down, a
 //! coarser one is refused.
 
-use model::histogram::BucketSpan;
+use model::histogram::{BucketSpan, ResetHint};
 use model::{NativeHistogram, SampleValue};
 use opentelemetry_proto::tonic::metrics::v1::ExponentialHistogramDataPoint;
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
@@ -34,6 +34,7 @@ pub(super) fn native_histogram(
     let (positive_spans, positive_counts) = spans(point.positive.as_ref(), merge_bits)?;
     let (negative_spans, negative_counts) = spans(point.negative.as_ref(), merge_bits)?;
     let histogram = NativeHistogram {
+        reset_hint: ResetHint::Unknown,
         // Between -4 and 8 by the checks above.
         schema: point.scale.min(MAX_SCALE) as i8,
         zero_threshold: point.zero_threshold.max(0.0),

@@ -2,6 +2,7 @@
 //!
 //! One [`Script`] is a list of commands; `run` executes them over a memory source.
 
+mod native;
 pub(crate) mod run;
 
 use std::fmt;
@@ -22,6 +23,8 @@ pub(crate) enum CommandKind {
     /// Series with values at multiples of the interval.
     Load {
         interval_ms: i64,
+        /// Whether native histograms are made of the classic ones and loaded, too.
+        with_native: bool,
         series: Vec<(Labels, Vec<Option<SampleValue>>)>,
     },
     Clear,
@@ -35,8 +38,17 @@ pub(crate) struct Eval {
     pub(crate) at: When,
     pub(crate) expectations: Vec<Expectation>,
     /// Each series with its values; a single number expects a scalar.
-    pub(crate) series: Vec<(Labels, Vec<Option<SampleValue>>)>,
+    pub(crate) series: Vec<Expected>,
     pub(crate) scalar: Option<f64>,
+}
+
+/// A series that a query must return.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    pub(crate) labels: Labels,
+    pub(crate) values: Vec<Option<SampleValue>>,
+    /// Whether the histograms' hints on counter resets were written, so that they are compared.
+    pub(crate) has_reset_hints: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -129,14 +141,15 @@ fn command(text: &str, body: &[(usize, &str)]) -> Result<CommandKind, String> {
         return Ok(CommandKind::Clear);
     }
     if let Some(rest) = text.strip_prefix("load") {
-        // The classic series alone: making native ones of them comes with native histograms.
-        let interval = rest.trim_start_matches("_with_nhcb").trim();
+        let native = rest.strip_prefix("_with_nhcb");
+        let interval = native.unwrap_or(rest).trim();
         let series = body
             .iter()
             .map(|(_, line)| parse_series(line).map_err(|error| format!("{line}: {error}")))
             .collect::<Result<_, _>>()?;
         return Ok(CommandKind::Load {
             interval_ms: duration(interval)?,
+            with_native: native.is_some(),
             series,
         });
     }
@@ -181,12 +194,26 @@ fn eval(rest: &str, body: &[(usize, &str)]) -> Result<Eval, String> {
             eval.expectations.push(expectation(rest.trim())?);
             continue;
         }
+        if let Some(message) = line.strip_prefix("expected_fail_message ") {
+            let message = TextMatch::Exactly(message.trim().to_owned());
+            eval.expectations.push(Expectation::Fail(message));
+            continue;
+        }
+        if let Some(pattern) = line.strip_prefix("expected_fail_regexp ") {
+            let pattern = TextMatch::Regex(pattern.trim().to_owned());
+            eval.expectations.push(Expectation::Fail(pattern));
+            continue;
+        }
         if let Ok(number) = line.parse::<f64>() {
             eval.scalar = Some(number);
             continue;
         }
-        eval.series
-            .push(parse_series(line).map_err(|error| format!("{line}: {error}"))?);
+        let (labels, values) = parse_series(line).map_err(|error| format!("{line}: {error}"))?;
+        eval.series.push(Expected {
+            labels,
+            values,
+            has_reset_hints: line.contains("counter_reset_hint"),
+        });
     }
     Ok(eval)
 }

@@ -1,4 +1,13 @@
-//! Native (exponential) histograms in Prometheus' sparse form.
+//! Native histograms, exponential or with custom borders, in Prometheus' sparse form.
+//!
+//! Reading order: the types here, `buckets` for counts with their indexes and borders, `reset` for
+//! what tells that a counter began anew.
+
+mod buckets;
+mod reset;
+
+pub use buckets::{Bucket, BucketKind, indexed, spans_of};
+pub use reset::shared_borders;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +20,28 @@ pub struct BucketSpan {
     pub length: u32,
 }
 
+/// What is known of a counter's reset between a histogram and the one before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ResetHint {
+    /// Nothing: [`NativeHistogram::is_reset_after`] has to look.
+    #[default]
+    Unknown,
+    /// The counter began anew with this histogram.
+    Reset,
+    /// The counter went on from the histogram before.
+    NotReset,
+    /// No counter at all: it goes up and down.
+    Gauge,
+}
+
 /// A histogram whose bucket borders are powers of `2^(2^-schema)`, or custom ones.
 ///
 /// Counts are absolute floats per bucket (not deltas), in the order of the spans. Bucket index
 /// `i` of the positive side covers `(base^(i-1), base^i]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NativeHistogram {
+    /// How it continues the histogram before it in its series.
+    pub reset_hint: ResetHint,
     /// Resolution: -4 to 8, or -53 for custom borders.
     pub schema: i8,
     /// Values up to this distance from zero are in the zero bucket.
@@ -47,6 +72,11 @@ pub struct NativeHistogram {
 pub const CUSTOM_SCHEMA: i8 = -53;
 
 impl NativeHistogram {
+    /// Whether its borders are [`NativeHistogram::custom_values`].
+    pub fn has_custom_borders(&self) -> bool {
+        self.schema == CUSTOM_SCHEMA
+    }
+
     /// Adds the observations of `other`, at the coarser of both resolutions.
     ///
     /// Smallest and largest observation are combined when both sides know them. Histograms whose
@@ -94,35 +124,14 @@ fn merged(
     sides: [(i8, &Vec<BucketSpan>, &Vec<f64>); 2],
     schema: i8,
 ) -> (Vec<BucketSpan>, Vec<f64>) {
-    let mut buckets = std::collections::BTreeMap::<i64, f64>::new();
+    let mut united = std::collections::BTreeMap::<i64, f64>::new();
     for (from, spans, counts) in sides {
         let shift = u32::from(from.abs_diff(schema));
-        let mut counts = counts.iter();
-        let mut index = 0_i64;
-        for span in spans {
-            index += i64::from(span.offset);
-            for count in counts.by_ref().take(span.length as usize) {
-                // Bucket i covers (base^(i-1), base^i]: the coarser bucket is the one that holds
-                // the upper border.
-                let coarser = ((index - 1) >> shift) + 1;
-                *buckets.entry(coarser).or_default() += count;
-                index += 1;
-            }
+        for (index, count) in indexed(spans, counts) {
+            *united.entry(buckets::coarser(index, shift)).or_default() += count;
         }
     }
-    let mut spans: Vec<BucketSpan> = Vec::new();
-    let mut next = 0_i64;
-    for index in buckets.keys() {
-        match spans.last_mut() {
-            Some(span) if *index == next => span.length += 1,
-            _ => spans.push(BucketSpan {
-                offset: i32::try_from(index - next).unwrap_or(i32::MAX),
-                length: 1,
-            }),
-        }
-        next = index + 1;
-    }
-    (spans, buckets.into_values().collect())
+    spans_of(united)
 }
 
 #[cfg(test)]
