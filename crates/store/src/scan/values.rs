@@ -140,8 +140,8 @@ impl Completion<'_> {
             }
         }
         for row_group in &snapshot.row_groups {
-            let index = BlockLookup::new(Terms::Memory(row_group.terms()));
-            self.add_group(row_group.file(), 0, &index).await?;
+            let terms = Terms::Memory(row_group.terms());
+            self.add_group(row_group.file(), 0, terms).await?;
         }
         for split in &snapshot.splits {
             if self.filter.times.overlaps(split.times()) {
@@ -154,9 +154,9 @@ impl Completion<'_> {
 
     async fn add_split(&mut self, handle: &dyn SplitHandle) -> Result<(), StoreError> {
         let split = handle.open().await?;
-        let index = BlockLookup::new(Terms::Split(split.index().await?));
+        let terms = Terms::Split(split.index().await?);
         for group in 0..split.file().row_groups() {
-            self.add_group(split.file(), group, &index).await?;
+            self.add_group(split.file(), group, terms).await?;
         }
         Ok(())
     }
@@ -165,12 +165,31 @@ impl Completion<'_> {
         &mut self,
         file: &Arc<ParquetFile>,
         group: usize,
-        index: &BlockLookup<'_>,
+        terms: Terms<'_>,
     ) -> Result<(), StoreError> {
         let times = file.times(group)?;
         if !self.filter.times.overlaps(times) {
             return Ok(());
         }
+        let read = self.add_listed_of(file, group, times, terms)?;
+        if !read.is_empty() {
+            self.stats.add_scanned_blocks(read.count() as u64);
+            let piece = Piece::of_blocks((Arc::clone(file), group), times, &read);
+            self.read(piece).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds what the dictionary lists of a row group's values; the blocks that have to be read for
+    /// the others.
+    fn add_listed_of(
+        &mut self,
+        file: &ParquetFile,
+        group: usize,
+        times: (i64, i64),
+        terms: Terms<'_>,
+    ) -> Result<BlockSet, StoreError> {
+        let index = BlockLookup::new(terms);
         let damaged = |err: crate::index::IndexError| StoreError::Damaged {
             file: file.name().to_owned(),
             offset: 0,
@@ -195,15 +214,10 @@ impl Completion<'_> {
         let mut listed = wanted;
         listed.subtract(&read);
         if !listed.is_empty() {
-            self.add_listed(index, &listed, of_group.start)
+            self.add_listed(&index, &listed, of_group.start)
                 .map_err(damaged)?;
         }
-        if !read.is_empty() {
-            self.stats.add_scanned_blocks(read.count() as u64);
-            let piece = Piece::of_blocks((Arc::clone(file), group), times, &read);
-            self.read(piece).await?;
-        }
-        Ok(())
+        Ok(read)
     }
 
     /// The values that the dictionary has for some blocks of a row group, whose first block is
