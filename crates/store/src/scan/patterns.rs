@@ -288,7 +288,7 @@ fn chosen(selection: &RowSelection, stride: u64, before: u64) -> Vec<usize> {
     for selector in selection.iter() {
         if !selector.skip {
             for selected in row..row + selector.row_count {
-                if scattered(number) % stride == 0 {
+                if scattered(number).is_multiple_of(stride) {
                     rows.push(selected);
                 }
                 number += 1;
