@@ -12,6 +12,7 @@ use super::rows::{RowHead, RowsView};
 use super::{HeadRows, HeadSettings, SplitSummary};
 use crate::columns::Row;
 use crate::error::StoreError;
+use crate::follow::Arrived;
 use crate::split::SplitDetails;
 
 /// One generation of logs or spans, its rows by how long they are kept.
@@ -86,6 +87,10 @@ impl<R: Row> ClassedHead<R> {
 
 impl<R: Row> HeadRows for ClassedHead<R> {
     type Batch = Vec<(Seq, R)>;
+
+    fn arrived(batch: &Self::Batch) -> Option<Arrived> {
+        RowHead::<R>::arrived(batch)
+    }
 
     fn successor(&self) -> Self {
         Self::new(self.settings.clone())
