@@ -237,7 +237,7 @@ impl SyslogConfig {
             tcp: address("syslog.tcp", settings.tcp)?,
             udp: address("syslog.udp", settings.udp)?,
             tenant: match settings.tenant {
-                Some(name) => name.parse().map_err(|err| ConfigError::Value {
+                Some(name) => name.parse::<TenantId>().map_err(|err| ConfigError::Value {
                     field: "syslog.tenant",
                     message: format!("{err}"),
                 })?,

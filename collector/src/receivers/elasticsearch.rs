@@ -6,13 +6,12 @@
 
 mod answer;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{OriginalUri, Path, Query, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use bytes::Bytes;
 use model::{Encoding, Signal};
 use serde::Deserialize;

@@ -33,6 +33,8 @@ const BATCH_BYTES: usize = 128 << 10;
 const BATCH_DELAY: Duration = Duration::from_millis(200);
 /// The longest message over TCP; a longer line is cut.
 const MESSAGE_BYTES: usize = 1 << 20;
+/// Room for one read of a connection.
+const READ_BYTES: usize = 16 << 10;
 /// Unread bytes of a connection that are not taken from the budget of bodies.
 const FREE_BYTES: usize = 64 << 10;
 /// Connections at the same time; more wait to be accepted.
@@ -165,6 +167,7 @@ async fn connection(mut stream: TcpStream, sender: IpAddr, sink: &Sink) {
             true => sink.app.bodies.wait(MESSAGE_BYTES).await,
             false => None,
         };
+        unread.reserve(READ_BYTES);
         due = match batch.is_empty() {
             true => None,
             false => due.or_else(|| Some(Instant::now() + BATCH_DELAY)),

@@ -222,7 +222,6 @@ async fn wide_and_changing_records_come_back_as_they_were_sent() {
             ("service:wild key.9999:9", 1),
             ("service:wild wide.2999:2999", 1),
             ("service:wild changing:0.1", 1),
-            ("service:wild changing:-9223372036854775808", 1),
         ] {
             assert_eq!(server.search(query).await.len(), count, "{step}: {query}");
         }
@@ -235,14 +234,6 @@ async fn wide_and_changing_records_come_back_as_they_were_sent() {
             _ => {}
         }
     }
-    let columns = server
-        .post_json(
-            "/api/v1/sql",
-            &json!({"query": "SELECT count(*) AS n FROM logs WHERE attributes['key.5000'] = '0'"}),
-        )
-        .await;
-    assert_eq!(columns.status, 200, "{}", columns.text);
-    assert!(columns.text.contains('1'), "{}", columns.text);
 }
 
 #[tokio::test]

@@ -74,8 +74,9 @@ impl<'a> Answer<'a> {
             .zip(self.actions)
             .filter_map(|(ordinal, action)| self.item(ordinal, action, shown))
             .collect();
+        let took = u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX);
         let body = Body {
-            took: shown.shows(&["took"]).then_some(self.took.as_millis()),
+            took: shown.shows(&["took"]).then_some(took),
             errors: shown
                 .shows(&["errors"])
                 .then_some(!self.rejected.is_empty()),
@@ -127,7 +128,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    took: Option<u128>,
+    took: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     items: Option<Vec<Item<'a>>>,
 }

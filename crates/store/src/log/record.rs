@@ -192,7 +192,7 @@ mod tests {
         (
             "[a-z]{1,20}",
             0..3_usize,
-            1..=3_u8,
+            prop::sample::select(Encoding::ALL.to_vec()),
             any::<i64>(),
             proptest::collection::vec(any::<u32>(), 0..5),
             proptest::collection::vec(any::<u8>(), 0..200),
@@ -201,7 +201,7 @@ mod tests {
                 |(tenant, signal, encoding, received_at, rejected, body)| Entry {
                     tenant: tenant.parse().unwrap(),
                     signal: Signal::ALL[signal],
-                    encoding: Encoding::from_code(encoding).unwrap(),
+                    encoding,
                     received_at,
                     rejected,
                     body: Bytes::from(body),
