@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use model::level::detected_level;
 use model::time::format_instant;
 use model::{Attributes, LogRecord, Resource, Scope, Seq, Span, Value};
 use query::text::text_of;
@@ -21,6 +22,8 @@ pub(super) struct RecordJson {
     observed_timestamp: Option<String>,
     severity_number: i32,
     severity_text: String,
+    /// What the severity says or, when that is not set, the body.
+    detected_level: &'static str,
     body: Json,
     trace_id: Option<String>,
     span_id: Option<String>,
@@ -42,6 +45,10 @@ impl RecordJson {
                 .then(|| format_instant(record.observed_timestamp)),
             severity_number: record.severity_number,
             severity_text: record.severity_text.clone(),
+            detected_level: detected_level(
+                record.severity_number,
+                &text_of(&record.body).unwrap_or_default(),
+            ),
             body: value_json(&record.body),
             trace_id: record.trace_id.map(|id| id.to_string()),
             span_id: record.span_id.map(|id| id.to_string()),

@@ -93,6 +93,14 @@ async fn the_native_search_finds_pushed_lines_by_their_labels() {
         .await;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0]["resource"]["job"], "shop");
+    // Without a level of the sender's the text tells, and the severity stays what it was.
+    let body = json!({"streams": [{"stream": {"job": "unset"}, "values": [
+        [now().to_string(), "2026-01-02 15:04:05,123 WARN  [main] c.e.App - slow"],
+    ]}]});
+    assert_eq!(push(&server, &body).await.status, 204);
+    let found = server.search("service:unset").await;
+    assert_eq!(found[0]["detected_level"], "warn");
+    assert_eq!(found[0]["severity_number"], 0);
 }
 
 #[tokio::test]
