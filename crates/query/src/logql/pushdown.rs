@@ -251,11 +251,22 @@ fn text_matches(value: &LabelValue, op: MatchOp, operand: &str) -> Expr {
     }
 }
 
+/// The most equalities that a regular expression is taken apart into: they nest as deep as there
+/// are any.
+const MAX_EQUALITIES: usize = 64;
+
 fn regex_matches(value: &LabelValue, pattern: &str) -> Expr {
     if pattern == ".*" {
         return lit(true);
     }
     if let Some(literals) = literal_alternatives(pattern) {
+        if let [column] = value.columns.as_slice() {
+            let values = literals.into_iter().map(lit).collect();
+            return column.clone().in_list(values, false);
+        }
+        if literals.len() > MAX_EQUALITIES {
+            return regex(value.text(), &anchored(pattern));
+        }
         return literals
             .iter()
             .map(|literal| value.equals(literal))
