@@ -491,8 +491,11 @@ fn lines(records: &[LogRecord]) -> impl Iterator<Item = Line> {
             Origin::Stream,
             service.as_deref().unwrap_or("unknown_service"),
         );
-        if let Some(pod) = record.resource.attributes.get("k8s.pod.name") {
-            add("k8s_pod_name", Origin::Stream, &text(pod));
+        // A resource attribute whose key is a label's name is a stream label as it stands.
+        for (key, label) in [("k8s.pod.name", "k8s_pod_name"), ("zone", "zone")] {
+            if let Some(value) = record.resource.attributes.get(key) {
+                add(label, Origin::Stream, &text(value));
+            }
         }
         let body = text(&record.body);
         let level = query::severity::detected_level(record.severity_number);
@@ -506,9 +509,6 @@ fn lines(records: &[LogRecord]) -> impl Iterator<Item = Line> {
         }
         for (key, value) in record.attributes.iter() {
             add(&sanitized(key), Origin::Structured, &text(value));
-        }
-        if let Some(zone) = record.resource.attributes.get("zone") {
-            add("zone", Origin::Structured, &text(zone));
         }
         Line {
             timestamp: record.timestamp,
