@@ -71,3 +71,20 @@ fn describe() {
     metrics::describe_counter!(TAIL_DROPPED, "Rows that live tails came too late for");
     metrics::describe_gauge!(EXPORTS, "Exports that are being sent");
 }
+
+/// Counts an open tail.
+pub(crate) struct OpenTail;
+
+impl OpenTail {
+    /// One more.
+    pub(crate) fn begin() -> Self {
+        metrics::gauge!(TAILS).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for OpenTail {
+    fn drop(&mut self) {
+        metrics::gauge!(TAILS).decrement(1.0);
+    }
+}

@@ -8,6 +8,7 @@ mod evaluation;
 mod lookup;
 mod params;
 mod query;
+mod tail;
 mod volume;
 
 use ::query::logql::LogQlError;
@@ -52,6 +53,8 @@ pub(super) fn routes() -> Router<App> {
             "/detected_field/{name}/values",
             get(lookup::detected_values).post(lookup::detected_values),
         )
+        .route("/patterns", get(lookup::patterns).post(lookup::patterns))
+        .route("/tail", get(tail::tail))
         .route("/drilldown-limits", get(about::drilldown_limits))
         .route("/status/buildinfo", get(about::build_info))
 }

@@ -1,6 +1,7 @@
 //! What Grafana's Loki data source sends, as it sends it.
 
 mod contract;
+mod tail;
 
 use reqwest::Method;
 

@@ -72,7 +72,7 @@ pub(super) async fn tail(
         waiting: backlog.into_iter().rev().collect(),
         stopping: app.stopping.clone(),
         has_failed: false,
-        _open: OpenTail::begin(),
+        _open: self_metrics::OpenTail::begin(),
     };
     let events = stream::unfold(tail, |mut tail| async move {
         let event = tail.next().await?;
@@ -91,7 +91,7 @@ struct Tail {
     waiting: VecDeque<FoundRecord>,
     stopping: CancellationToken,
     has_failed: bool,
-    _open: OpenTail,
+    _open: self_metrics::OpenTail,
 }
 
 impl Tail {
@@ -142,20 +142,4 @@ fn record(found: &FoundRecord) -> Event {
 fn dropped(rows: u64, since: i64) -> Event {
     let data = json!({"count": rows, "since": format_instant(since)});
     Event::default().event("dropped").data(data.to_string())
-}
-
-/// Counts an open tail.
-struct OpenTail;
-
-impl OpenTail {
-    fn begin() -> Self {
-        metrics::gauge!(self_metrics::TAILS).increment(1.0);
-        Self
-    }
-}
-
-impl Drop for OpenTail {
-    fn drop(&mut self) {
-        metrics::gauge!(self_metrics::TAILS).decrement(1.0);
-    }
 }

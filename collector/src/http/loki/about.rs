@@ -54,7 +54,7 @@ pub(super) async fn drilldown_limits(State(app): State<App>) -> Result<Response,
             retention_period: text(app.store.config().retention.logs),
             volume_enabled: true,
         },
-        pattern_ingester_enabled: false,
+        pattern_ingester_enabled: true,
         version: LOKI_VERSION,
     })
 }

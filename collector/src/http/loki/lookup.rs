@@ -19,6 +19,9 @@ const DEFAULT_FIELDS: usize = 1_000;
 /// Lines in which fields are looked for unless the request says otherwise.
 const DEFAULT_LINES: usize = 1_000;
 
+/// Patterns of an answer.
+const MAX_PATTERNS: usize = 300;
+
 /// The body of an answer; Grafana wants `status` before `data`.
 #[derive(Serialize)]
 struct Found<T> {
@@ -165,6 +168,22 @@ pub(super) async fn detected_values(
     })
     .await?;
     json(&FieldValues { values, limit })
+}
+
+/// `patterns`: what like lines have in common, and how often they occur.
+pub(super) async fn patterns(
+    State(app): State<App>,
+    request: Request,
+) -> Result<Response, LokiError> {
+    let (headers, params) = Params::read(request).await?;
+    let range = params::query_range(&params, clock::now())?;
+    let step = params::step(&params, range)?;
+    let query = params.required("query")?.to_owned();
+    let found = evaluate(&app, &headers, range, async move |table| {
+        logql::patterns(&table, &query, range, step, MAX_PATTERNS, Limits::default()).await
+    })
+    .await?;
+    json(&Found::new(found))
 }
 
 /// The lines in which fields are looked for, and how many the answer may have.

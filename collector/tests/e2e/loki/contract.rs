@@ -125,6 +125,13 @@ struct FieldValues {
     limit: u64,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pattern {
+    pattern: String,
+    samples: Vec<(i64, u64)>,
+}
+
 /// The last two hours as the data source writes them: integer nanoseconds.
 fn nanos() -> [(&'static str, String); 2] {
     let hour = 3_600_000_000_000;
@@ -413,6 +420,10 @@ async fn drilldown_finds_labels_and_fields() {
     let params = [query, ("limit", "1")];
     let values: FieldValues = ask(&server, "detected_field/user_id/values", &params).await;
     assert_eq!((values.values, values.limit), (text(&["u1"]), 1));
+    let found: Found<Vec<Pattern>> = ask(&server, "patterns", &[query, ("step", "30s")]).await;
+    assert!(found.data.iter().any(|one| one.pattern == "plain line"));
+    let counts = found.data.iter().flat_map(|one| &one.samples);
+    assert_eq!(counts.map(|(_, count)| count).sum::<u64>(), 2);
     let limits = server.get("/loki/api/v1/drilldown-limits").await.json();
     assert_eq!(limits["limits"]["retention_period"], "30d");
     assert!(limits["limits"]["max_entries_limit_per_query"].is_u64());

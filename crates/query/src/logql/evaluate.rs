@@ -185,6 +185,13 @@ impl LogQuery {
         lines(source, &self.0, request, limits).await
     }
 
+    /// What the table filters by, the stages that are left, and these compiled.
+    pub(super) fn compile(&self) -> Result<(Pushdown, Pipeline), LogQlError> {
+        let pushdown = pushdown::split(&self.0);
+        let pipeline = compile(&pushdown.stages)?;
+        Ok((pushdown, pipeline))
+    }
+
     /// Every line of a source that is small, such as the records that have just arrived, in the
     /// order of their time.
     ///
@@ -196,8 +203,7 @@ impl LogQuery {
         source: &impl LogSource,
         limits: Limits,
     ) -> Result<Vec<Line>, LogQlError> {
-        let Pushdown { filter, stages } = pushdown::split(&self.0);
-        let pipeline = compile(&stages)?;
+        let (Pushdown { filter, .. }, pipeline) = self.compile()?;
         let needs = Needs::All;
         let mut columns = needs.columns(true);
         columns.push(SEQ.to_owned());

@@ -340,7 +340,7 @@ fn looks_at_line(stage: &Stage) -> bool {
 }
 
 /// The labels that stages and the result look at; `None` when that may be any.
-fn referenced(stages: &[Stage], key_labels: &[String]) -> Option<BTreeSet<String>> {
+pub(super) fn referenced(stages: &[Stage], key_labels: &[String]) -> Option<BTreeSet<String>> {
     let mut names: BTreeSet<String> = key_labels.iter().cloned().collect();
     let of_template = |text: &str, names: &mut BTreeSet<String>| {
         let template = LineTemplate::new(text).ok()?;

@@ -5,7 +5,7 @@
 //! ([`LogSource`], [`query_range`], [`query_instant`]) and its results in Loki's JSON form
 //! ([`answer`]); look-ups of labels and streams ([`label_names`], [`label_values`], [`series`]),
 //! of sizes ([`volume()`], [`index_stats`]) and of what lines hold ([`detected_labels`],
-//! [`detected_fields`]).
+//! [`detected_fields`], [`patterns()`]).
 //!
 //! Windows are left-open, `(t − range, t]`, as in Loki; evaluation happens at exactly
 //! `start + k·step`.
@@ -22,6 +22,7 @@ mod lexer;
 mod line_pattern;
 mod logfmt;
 pub mod parser;
+mod patterns;
 mod pipeline;
 mod pushdown;
 mod streams;
@@ -37,5 +38,6 @@ pub use evaluate::{
     query_instant, query_range,
 };
 pub use parser::{parse, parse_selector};
+pub use patterns::{PatternSeries, patterns};
 pub use streams::{detected_labels, label_names, label_values, series};
 pub use volume::{IndexStats, VolumeRequest, index_stats, volume};
