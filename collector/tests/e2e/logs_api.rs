@@ -200,12 +200,12 @@ async fn a_record_is_seen_among_its_neighbours() {
 async fn send_much(server: &Process) -> usize {
     let time = now();
     let long = "x".repeat(100 << 10);
-    for batch in 0..10 {
+    for batch in 0..20 {
         let records =
             (0..30).map(|n| record(time + 30 * batch + n, &format!("{batch} {n} {long}"), &[]));
         send(server, "much", records.collect()).await;
     }
-    300
+    600
 }
 
 const EXPORT: &str = "/api/v1/logs/export?start=now-1h&end=now%2B5m";
@@ -274,20 +274,21 @@ async fn a_stalled_export_keeps_no_query_waiting_and_ends_with_its_client() {
     let server = Server::start_in(home).await;
     let records = send_much(&server).await;
     let scanned = "watchkeeper_scanned_rows_total";
+    let at_first = metric(&server, scanned).await;
     let response = server.request(Method::GET, EXPORT).send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(metric(&server, "watchkeeper_exports").await, 1.0);
     // The client reads nothing, and the only turn is free.
-    let found = ask(&server, "search", json!({"query": "absent"})).await;
-    assert_eq!(found["records"], json!([]));
-    let before = metric(&server, scanned).await;
+    let fields = ask(&server, "fields", json!({"prefix": "service"})).await;
+    assert_eq!(fields["fields"][0]["name"], "service");
     drop(response);
     until(&server, "watchkeeper_exports", |exports| exports == 0.0).await;
-    let after = metric(&server, scanned).await;
-    assert_eq!(before, after, "the export read on");
+    let by_stalled = metric(&server, scanned).await - at_first;
     // It broke off before it had read everything.
     let all = server.get(EXPORT).await;
     assert_eq!(all.text.lines().count(), records);
+    let by_whole = metric(&server, scanned).await - at_first - by_stalled;
+    assert!(by_stalled < by_whole, "{by_stalled} of {by_whole} rows");
 }
 
 #[tokio::test]
@@ -412,7 +413,7 @@ async fn a_tail_shows_records_as_they_arrive() {
     // A server that stops ends its tails and does not wait for them.
     let ended = server.terminate().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("cut"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("still open"), "{}", ended.stderr);
     assert_eq!(all.next().await, None);
 }
 
@@ -423,7 +424,7 @@ async fn a_client_that_goes_away_cancels_its_query() {
     let records = (0..2000).map(|n| record(time + n, "line", &[]));
     send(&server, "shop", records.collect()).await;
     // It would not end within the test's patience.
-    let sql = "SELECT count(*) FROM logs a, logs b, logs c, logs d WHERE a.seq + b.seq + c.seq + d.seq = 1";
+    let sql = "SELECT count(*) FROM logs a, logs b, logs c WHERE a.seq + b.seq + c.seq = 1";
     let query = server
         .request(Method::POST, "/api/v1/sql")
         .json(&json!({"query": sql}));

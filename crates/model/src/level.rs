@@ -180,10 +180,13 @@ fn in_json(text: &[u8]) -> Option<i32> {
                 let string = string_content(&text[at + 1..]);
                 at += string.len() + 1;
                 let is_value = !key.is_empty();
-                if is_value && (depth == 1 || in_log) && is_level_key(key)
-                    && let Some(severity) = value(string) {
-                        return Some(severity);
-                    }
+                if is_value
+                    && (depth == 1 || in_log)
+                    && is_level_key(key)
+                    && let Some(severity) = value(string)
+                {
+                    return Some(severity);
+                }
                 last_string = string;
             }
             b'0'..=b'9' if depth == 1 && is_level_key(key) => {
@@ -273,10 +276,12 @@ fn standing_alone(token: &[u8], before: u8, after: u8, first: bool) -> Option<i3
             b' ' | b'\t' | b'|' | b']' | b')' | b':' | b'-' | b',' | 0x1b
         );
     let opening = first && after == b':';
-    if token.len() > 2 && (bracketed || upper || opening)
-        && let Some(severity) = word(token) {
-            return Some(severity);
-        }
+    if token.len() > 2
+        && (bracketed || upper || opening)
+        && let Some(severity) = word(token)
+    {
+        return Some(severity);
+    }
     match token {
         b"Traceback" if first => Some(17),
         // PostgreSQL.

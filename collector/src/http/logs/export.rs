@@ -178,8 +178,9 @@ enum Piece {
 fn body(app: App, pages: LogPages, format: Format, beginning: String) -> Body {
     let (sender, receiver) = mpsc::channel(1);
     let stall = app.queries.timeout();
+    let running = Running::begin();
     let reading = tokio::spawn(async move {
-        let _running = Running::begin();
+        let _running = running;
         // The error was told where it happened; the client sees a file without an end.
         if let Err(reason) = send(&app, pages, &format, &sender, (beginning, stall)).await {
             tracing::warn!(reason, "an export was cut off");

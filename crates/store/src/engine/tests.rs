@@ -608,9 +608,10 @@ async fn an_export_keeps_the_files_of_its_moment() {
     };
     let mut pages = store.export_logs(&tenant(), export).await.unwrap();
     // What arrives later is not part of it, and what expires is.
-    let days = |days: u64| Duration::from_secs(days * 86_400).as_nanos() as i64;
-    store.inner.delete_old(now() + days(100)).await.unwrap();
-    store.inner.delete_old(now() + days(200)).await.unwrap();
+    let expired = now() + Duration::from_secs(100 * 86_400).as_nanos() as i64;
+    let after_grace = expired + 2 * store.config().retention.grace.as_nanos() as i64;
+    store.inner.delete_old(expired).await.unwrap();
+    store.inner.delete_old(after_grace).await.unwrap();
     store.ingest(logs(&["e"])).await.unwrap();
     assert_eq!(found(&store).await, ["e"]);
     let mut exported = Vec::new();
@@ -623,7 +624,7 @@ async fn an_export_keeps_the_files_of_its_moment() {
     assert_eq!(exported, ["a", "b", "c", "d"]);
     assert_eq!(store.inner.objects.keys().unwrap().len(), 2);
     drop(pages);
-    store.inner.delete_old(now() + days(200)).await.unwrap();
+    store.inner.delete_old(after_grace).await.unwrap();
     assert_eq!(store.inner.objects.keys().unwrap().len(), 0);
     store.shutdown().await.unwrap();
 }

@@ -253,6 +253,7 @@ async fn every_search_finds_what_a_naive_reading_finds() {
                 query: text.clone(),
                 step: HistogramStep::Buckets(10),
                 by: vec!["severity".to_owned()],
+                groups: 50,
             };
             let snapshot = Arc::clone(&world.snapshot);
             let page = log_histogram(snapshot, &histogram, &BOUNDS, NOW)
