@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn captures_take_what_stands_between_literals() {
-        let cases: [(&str, &str, &[(&str, &str)]); 6] = [
+        type Captured = &'static [(&'static str, &'static str)];
+        let cases: [(&str, &str, Captured); 6] = [
             (
                 "<ip> - <_> [<_>] \"<method> <path> <_>\" <status>",
                 "1.2.3.4 - - [now] \"GET /a HTTP/1\" 200",

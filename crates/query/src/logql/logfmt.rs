@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn pairs_are_read_and_mistakes_skipped_or_told() {
-        let cases: [(&str, &[(&str, &str)], Option<&str>); 8] = [
+        type Fields = &'static [(&'static str, &'static str)];
+        let cases: [(&str, Fields, Option<&str>); 8] = [
             (
                 r#"level=warn took=12ms msg="a \"b\"\n c" flag empty= n=5"#,
                 &[

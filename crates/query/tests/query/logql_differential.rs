@@ -672,9 +672,9 @@ fn lenient_pairs(line: &str) -> Vec<(String, String)> {
             None => {
                 pairs.clear();
                 let mut rest = line;
+                let pair =
+                    Regex::new(r#"^([^\s="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*)))?"#).unwrap();
                 while !rest.is_empty() {
-                    let pair = Regex::new(r#"^([^\s="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*)))?"#)
-                        .unwrap();
                     let found = pair.captures(rest);
                     let after_word = |rest: &str| {
                         rest.find(char::is_whitespace)
