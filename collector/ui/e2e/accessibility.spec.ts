@@ -25,13 +25,13 @@ for (const colorScheme of ["light", "dark"] as const) {
       await expect(page.getByRole("list", { name: "Surrounding records" })).toBeVisible();
       await page.keyboard.press("Control+f");
       await page.keyboard.type("tasks");
-      await page.getByRole("button", { name: "Column number" }).first().click();
+      await page.getByRole("columnheader").filter({ hasText: "number" }).getByRole("button").click();
       await expect(page.getByRole("button", { name: "Remove column" })).toBeVisible();
       await expectAccessible(page);
     });
 
     test("logs, with what is offered while writing, and exporting", async ({ page, scenario }) => {
-      await page.goto(logsUrl(scenario, "cache service:task-api"));
+      await page.goto(logsUrl(scenario, "answered service:task-api"));
       await expect(rows(page).first()).toBeVisible();
       await search(page).click();
       await page.keyboard.type(" service:");

@@ -61,7 +61,7 @@ test("marked text stays marked, and Pause holds until Resume", async ({ page, sc
   await expect(page.getByText("Waiting for records that match.")).toBeVisible();
   await send(scenario.otlp, "live-c", 2);
   await expect(rows(page)).toHaveCount(2);
-  await rows(page).first().getByText("arrival").dblclick();
+  await rows(page).first().getByText("arrival").dblclick({ position: { x: 12, y: 8 } });
   await expect(page.getByText("Paused while text is marked")).toBeVisible();
   await send(scenario.otlp, "live-c", 1);
   await expect(page.getByRole("button", { name: "Resume: 1 new" })).toBeVisible();

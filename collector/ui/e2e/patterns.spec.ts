@@ -71,7 +71,7 @@ test("patterns can be cancelled, and run again", async ({ page, scenario }) => {
     await route.continue().catch(() => undefined);
   });
   await page.goto(`${logsUrl(scenario, "cache")}&view=patterns`);
-  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Stop" }).click();
   await expect(page.getByText("Nothing was found yet.")).toBeVisible();
   release();
   await page.getByRole("button", { name: "Run again" }).click();

@@ -86,7 +86,7 @@ test("an unreachable server is said so; what was loaded stays, marked as old", a
   await runSearch(page, "other");
   await expect(page.getByRole("heading", { name: "The search failed" })).toBeVisible();
   await page.unroute("**/api/v1/logs/**");
-  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("alert").getByRole("button", { name: "Try again" }).click();
   await expect(page.getByRole("heading", { name: "No records found" })).toBeVisible();
 });
 

@@ -23,7 +23,11 @@ export function FilterPills({ query, onChange }: FilterPillsProps) {
               title={term.negated ? "Filtered out; click to filter for it" : "Click to filter it out"}
               onClick={() => onChange(query.slice(0, term.from) + (term.negated ? text : `NOT ${text}`) + query.slice(term.to))}
             >
-              {term.negated && <b>NOT</b>}
+              {term.negated && (
+                <>
+                  <b>NOT</b>{" "}
+                </>
+              )}
               {text}
             </button>
             <button type="button" aria-label={`Remove ${text}`} title="Remove" onClick={() => onChange(removeTerm(query, term))}>

@@ -46,7 +46,7 @@ export function PatternsView(props: PatternsViewProps) {
         </p>
         {patterns.running && (
           <button type="button" onClick={patterns.cancel}>
-            Cancel
+            Stop
           </button>
         )}
         <input type="search" placeholder="Find a pattern" aria-label="Find a pattern" value={wanted} onChange={(event) => setWanted(event.target.value)} />

@@ -22,7 +22,7 @@ export function usePatterns(run: Run, compare: TimeRange | undefined): Patterns 
   const client = useQueryClient();
   const times = { start: iso(run.range.start), end: iso(run.range.end) };
   const other = compare && { start: iso(compare.start), end: iso(compare.end) };
-  const queryKey = ["patterns", run.query, times, other];
+  const queryKey = ["logs", "patterns", run.query, times, other];
   const { data, error, isFetching, isPending, isPlaceholderData, refetch } = useQuery({
     queryKey,
     queryFn: ({ signal }) =>

@@ -64,6 +64,7 @@ interface RowsProps {
 
 const ROW_PX = 22;
 const ROOMY_ROW_PX = 30;
+const HEAD_PX = 25;
 const GAP_PX = 10;
 const SIDES_PX = 26;
 const TIME_PX = { time: 104, dayAndTime: 146 };
@@ -83,6 +84,8 @@ export function Rows(props: RowsProps) {
     getItemKey: (index) => records[index]?.id ?? index,
     overscan: OVERSCAN,
     scrollPaddingStart: ROW_PX + 4,
+    // The rows begin below the head, which the virtualizer does not know of.
+    scrollPaddingEnd: HEAD_PX + ROW_PX,
   });
   const items = virtual.getVirtualItems();
   const style = useMemo(() => trackStyle(columns, withDay), [columns, withDay]);
