@@ -8,7 +8,8 @@
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::functions::expr_fn::{coalesce, starts_with};
+use datafusion::functions::expr_fn::starts_with;
+use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, ident, lit};
 use model::log::severity_from_name;
 use model::time::parse_instant;
@@ -53,9 +54,29 @@ pub fn group_value(field: &str) -> Result<Expr, SyntaxError> {
         Field::Integer(column) | Field::Time(column) => cast(ident(column), DataType::Utf8),
         Field::Attribute(columns) => match columns.as_slice() {
             [only] => ident(only),
-            _ => coalesce(columns.into_iter().map(ident).collect()),
+            several => first_present(several)?,
         },
     })
+}
+
+/// The first of the columns that is not null. Spelled out, since `coalesce` only runs where an
+/// optimizer has rewritten it.
+fn first_present(columns: &[String]) -> Result<Expr, SyntaxError> {
+    let (last, before) = columns
+        .split_last()
+        .ok_or_else(|| SyntaxError::new(Span::default(), "a field of no column"))?;
+    let cases = before
+        .iter()
+        .map(|column| {
+            let is_present = ident(column).is_not_null();
+            (Box::new(is_present), Box::new(ident(column)))
+        })
+        .collect();
+    Ok(Expr::Case(Case::new(
+        None,
+        cases,
+        Some(Box::new(ident(last))),
+    )))
 }
 
 /// What a field's name stands for.
@@ -365,10 +386,10 @@ fn severity_test(name: &str, test: &Test, span: Span) -> Result<Expr, SyntaxErro
             } else {
                 number
             };
-            // Unset is no low severity, so a comparison never finds it.
+            // Unset is neither a low severity nor a high one, so a comparison never finds it.
             Ok(match comparison {
-                Operator::GtEq => severity().gt_eq(lit(number)),
-                Operator::Gt => severity().gt(lit(last)),
+                Operator::GtEq => severity().gt_eq(lit(number)).and(severity().lt_eq(lit(24))),
+                Operator::Gt => severity().gt(lit(last)).and(severity().lt_eq(lit(24))),
                 Operator::Lt => severity().lt(lit(number)).and(severity().gt_eq(lit(1))),
                 _ => severity().lt_eq(lit(last)).and(severity().gt_eq(lit(1))),
             })

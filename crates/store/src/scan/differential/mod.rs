@@ -281,6 +281,7 @@ async fn every_search_finds_what_a_naive_reading_finds() {
 async fn every_selective_construct_reads_fewer_blocks_than_there_are() {
     let mut rng = Rng::with_seed(SEED);
     let mut world = World::new(&mut rng).await;
+    let mut unselective = Vec::new();
     for text in [
         "refused",
         "\"connection refused\"",
@@ -325,6 +326,9 @@ async fn every_selective_construct_reads_fewer_blocks_than_there_are() {
         let page = world.search(&everything(text)).await;
         assert_eq!(seqs(&page), expected, "{text}");
         let (scanned, total) = (page.stats.blocks_scanned, page.stats.blocks_total);
-        assert!(scanned < total, "{text} reads {scanned} of {total} blocks");
+        if scanned >= total {
+            unselective.push(format!("{text} reads {scanned} of {total} blocks"));
+        }
     }
+    assert_eq!(unselective, [""; 0]);
 }

@@ -501,8 +501,8 @@ fn severity_matches(number: i32, test: &Test) -> bool {
         match comparison {
             Comparison::Less => number >= 1 && number < first,
             Comparison::LessOrEqual => number >= 1 && number <= last,
-            Comparison::Greater => number > last,
-            Comparison::GreaterOrEqual => number >= first,
+            Comparison::Greater => number > last && number <= 24,
+            Comparison::GreaterOrEqual => number >= first && number <= 24,
         }
     };
     match test {
