@@ -60,7 +60,7 @@ test("fields, then their values, are offered while one writes; Enter runs what i
   await expect(total(page)).toHaveText(`${FAILURES} records`);
 
   await runSearch(page, "");
-  await page.keyboard.type("severity:err");
+  await page.keyboard.type("severity:erro");
   await expect(offers.getByRole("option")).toHaveText(["error"]);
   // Nothing is chosen in the list: Enter runs, and the server says what is wrong.
   await page.keyboard.press("Enter");

@@ -15,7 +15,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 use serde::Deserialize;
 use store::{FoundRecord, LogExport, LogPages};
 use tokio::sync::mpsc;
@@ -187,14 +187,16 @@ fn body(app: App, pages: LogPages, format: Format, beginning: String) -> Body {
         }
     });
     let state = (receiver, AbortOnDropHandle::new(reading));
-    Body::from_stream(stream::unfold(Some(state), |state| async move {
+    let pieces = stream::unfold(Some(state), |state| async move {
         let (mut receiver, reading) = state?;
         match receiver.recv().await {
             Some(Piece::Text(text)) => Some((Ok(Bytes::from(text)), Some((receiver, reading)))),
             Some(Piece::End) => None,
             None => Some((Err(std::io::Error::other("the export was cut off")), None)),
         }
-    }))
+    });
+    // Compression asks once more after the end.
+    Body::from_stream(pieces.fuse())
 }
 
 /// Sends the file piece by piece.
