@@ -261,10 +261,10 @@ impl Drop for Follower {
 
 #[cfg(test)]
 mod tests {
-    use model::Seq;
+    use model::{LogRecord, Seq};
 
     use super::*;
-    use crate::columns::{OpenChunk, arbitrary};
+    use crate::columns::{OpenChunk, arbitrary, to_items};
 
     fn tenant() -> TenantId {
         TenantId::default_tenant()
@@ -285,7 +285,8 @@ mod tests {
                 arbitrary::plain_log(n),
             )
         };
-        let rows = Arc::new(OpenChunk::new((0..rows).map(row).collect()));
+        let rows: Vec<(Seq, LogRecord)> = (0..rows).map(row).collect();
+        let rows = Arc::new(OpenChunk::<LogRecord>::new(to_items(&rows)));
         let arrived = Arrived { rows, size_bytes };
         arrivals.publish(&tenant(), Signal::Logs, received_at, arrived);
     }

@@ -15,19 +15,46 @@ pub mod otlp;
 pub mod rpc;
 pub mod syslog;
 
+use bytes::Bytes;
 use model::{Encoding, LogRecord};
-use otlp::{DecodeError, Decoded};
+use otlp::{DecodeError, Decoded, Item, Origins};
 
 pub use admission::{RejectReason, Rejected, Window};
 pub use compression::{Compression, DecompressError, decompress};
 
-/// The log records of a body in any encoding that carries some.
+/// The log records of a body in any encoding that carries some, in OTLP's messages.
 ///
 /// A record without a time gets `received_at` (Unix ns), unless its format has a rule of its own.
 ///
 /// # Errors
 ///
 /// A body that is not of its encoding, or that holds more than one request may.
+pub fn read_logs(
+    encoding: Encoding,
+    body: &Bytes,
+    received_at: i64,
+    origins: &Origins,
+) -> Result<Decoded<Item>, DecodeError> {
+    match encoding {
+        Encoding::OtlpProtobuf | Encoding::OtlpJson | Encoding::DerivedSamples => {
+            otlp::read_logs(encoding, body, received_at, origins)
+        }
+        other => {
+            let decoded = decode_logs(other, body, received_at)?;
+            let item = |(ordinal, record): &(u32, LogRecord)| (*ordinal, Item::of_log(record));
+            Ok(Decoded {
+                items: decoded.items.iter().map(item).collect(),
+                rejected: decoded.rejected,
+            })
+        }
+    }
+}
+
+/// The log records of a body in one of the formats that are not OpenTelemetry's.
+///
+/// # Errors
+///
+/// As [`read_logs`]; also OpenTelemetry's own encodings.
 pub fn decode_logs(
     encoding: Encoding,
     body: &[u8],
@@ -39,7 +66,7 @@ pub fn decode_logs(
         Encoding::ElasticsearchBulk => elasticsearch::decode(body, received_at),
         Encoding::Syslog => syslog::decode(body, received_at),
         Encoding::OtlpProtobuf | Encoding::OtlpJson | Encoding::DerivedSamples => {
-            otlp::decode_logs(encoding, body, received_at)
+            Err(DecodeError::Encoding(encoding))
         }
     }
 }

@@ -4,22 +4,32 @@
 //! span without identifiers, a time past 2262) is listed in `rejected` with its ordinal, and the
 //! rest of the body is good.
 
+mod items;
 mod json;
 mod logs;
 mod metrics;
 mod names;
 mod native;
+mod reader;
 mod spans;
 mod value;
+mod view;
 pub(crate) mod weigh;
 
+pub use items::{Item, Origins};
+pub use logs::LogView;
+pub use spans::{EventView, LinkView, SpanParts, SpanView};
+pub use view::{Entries, Entry, NestedView, ValueView};
+
+use bytes::Bytes;
 use model::metric::{MetricMetadata, SeriesSample};
-use model::{Encoding, LogRecord, Seq, Span};
+use model::{Encoding, Seq, Span};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
+use self::reader::{Fields, Irregular};
 use crate::admission::{RejectReason, Rejected};
 
 /// Why a body is no export request. The messages are safe to show to the sender.
@@ -116,45 +126,62 @@ pub struct MetricBatch {
     pub rejected: Vec<Rejected>,
 }
 
-/// The log records of an `ExportLogsServiceRequest`.
+/// The log records of an `ExportLogsServiceRequest`, in their messages.
 ///
 /// A record without a time gets its observed time, and without that `received_at` (Unix ns).
+/// Records and body share memory, unless most of the body is something else.
 ///
 /// # Errors
 ///
 /// A malformed body, or more than [`model::Seq::MAX_ITEMS`] records.
-pub fn decode_logs(
+pub fn read_logs(
     encoding: Encoding,
-    body: &[u8],
+    body: &Bytes,
     received_at: i64,
-) -> Result<Decoded<LogRecord>, DecodeError> {
+    origins: &Origins,
+) -> Result<Decoded<Item>, DecodeError> {
+    let check = |fields: Fields<'_>| logs::check(fields, received_at);
     let request = match encoding {
-        Encoding::OtlpProtobuf => protobuf::<ExportLogsServiceRequest>(body, &weigh::LOGS)?,
+        Encoding::OtlpProtobuf => {
+            weigh::check(body, &weigh::LOGS)?;
+            if let Ok(items) = items::walk(body, origins, check) {
+                return Ok(items);
+            }
+            protobuf::<ExportLogsServiceRequest>(body, &weigh::LOGS)?
+        }
         Encoding::OtlpJson => json::logs(body)?,
         other => return Err(DecodeError::Encoding(other)),
     };
     check_count(logs::count(&request))?;
-    Ok(logs::decode(request, received_at))
+    plain(&request, |body| items::walk(body, origins, check))
 }
 
-/// The spans of an `ExportTraceServiceRequest`. A span without a start gets `received_at`
-/// (Unix ns).
+/// The spans of an `ExportTraceServiceRequest`, in their messages. A span without a start gets
+/// `received_at` (Unix ns).
 ///
 /// # Errors
 ///
-/// As [`decode_logs`].
-pub fn decode_spans(
+/// As [`read_logs`].
+pub fn read_spans(
     encoding: Encoding,
-    body: &[u8],
+    body: &Bytes,
     received_at: i64,
-) -> Result<Decoded<Span>, DecodeError> {
+    origins: &Origins,
+) -> Result<Decoded<Item>, DecodeError> {
+    let check = |fields: Fields<'_>| spans::check(fields, received_at);
     let request = match encoding {
-        Encoding::OtlpProtobuf => protobuf::<ExportTraceServiceRequest>(body, &weigh::SPANS)?,
+        Encoding::OtlpProtobuf => {
+            weigh::check(body, &weigh::SPANS)?;
+            if let Ok(items) = items::walk(body, origins, check) {
+                return Ok(items);
+            }
+            protobuf::<ExportTraceServiceRequest>(body, &weigh::SPANS)?
+        }
         Encoding::OtlpJson => json::spans(body)?,
         other => return Err(DecodeError::Encoding(other)),
     };
     check_count(spans::count(&request))?;
-    Ok(spans::decode(request, received_at))
+    plain(&request, |body| items::walk(body, origins, check))
 }
 
 /// The samples of an `ExportMetricsServiceRequest`, or of derived samples
@@ -162,7 +189,7 @@ pub fn decode_spans(
 ///
 /// # Errors
 ///
-/// As [`decode_logs`]; also when the samples' labels are too many in all.
+/// As [`read_logs`]; also when the samples' labels are too many in all.
 pub fn decode_metrics(
     encoding: Encoding,
     body: &[u8],
@@ -199,6 +226,15 @@ pub(crate) fn protobuf<M: Message + Default>(
 ) -> Result<M, DecodeError> {
     weigh::check(body, schema)?;
     M::decode(body).map_err(|err| DecodeError::Protobuf(err.to_string()))
+}
+
+/// Reads a request that came in another form than the plain one: it is written in that first.
+fn plain<M: Message>(
+    request: &M,
+    walk: impl FnOnce(&Bytes) -> Result<Decoded<Item>, Irregular>,
+) -> Result<Decoded<Item>, DecodeError> {
+    let body = Bytes::from(request.encode_to_vec());
+    walk(&body).map_err(|Irregular| DecodeError::Protobuf("messages nest too deep".to_owned()))
 }
 
 pub(crate) fn check_count(count: usize) -> Result<(), DecodeError> {

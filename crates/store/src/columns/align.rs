@@ -112,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::columns::{arbitrary, decode, encode, promote};
+    use crate::columns::{arbitrary, decode, encode, to_items};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
@@ -130,16 +130,24 @@ mod tests {
                 .collect();
             let others: Vec<(Seq, LogRecord)> =
                 others.into_iter().map(|record| (Seq::new(2, 0), record)).collect();
-            let mut own = Promotions::new();
-            promote(&rows, &mut own);
+            let columns = |rows: &[(Seq, LogRecord)]| {
+                let items = to_items(rows);
+                encode::<LogRecord>(&items.iter().collect::<Vec<_>>()).unwrap()
+            };
+            let batch = columns(&rows);
+            let promoted = |batch: &RecordBatch| -> Vec<Promotion> {
+                let fields = batch.schema_ref().fields().iter();
+                fields.filter_map(|field| Promotion::from_field(field)).collect()
+            };
             let mut wanted = Promotions::new();
-            promote(&others, &mut wanted);
-            for (index, (promotion, _)) in own.iter().enumerate() {
+            for promotion in promoted(&columns(&others)) {
+                wanted.add(promotion);
+            }
+            for (index, promotion) in promoted(&batch).into_iter().enumerate() {
                 if keep & (1 << (index % 64)) != 0 {
-                    wanted.add(promotion.clone());
+                    wanted.add(promotion);
                 }
             }
-            let batch = encode(&rows.iter().collect::<Vec<_>>(), &own).unwrap();
             let aligned = align(&batch, &wanted).unwrap();
             let names: Vec<_> = aligned.schema().fields().iter().map(|f| f.name().clone()).collect();
             for (_, name) in wanted.iter() {

@@ -1,55 +1,229 @@
 //! Attributes as promoted columns plus an overflow, and back.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder,
+    Array, ArrayBuilder, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder,
+    StringBuilder,
 };
 use arrow::datatypes::{Float64Type, Int64Type};
 use model::{Attributes, Value};
 use serde_json::{Map, Value as Json};
 use std::sync::Arc;
+use wire::otlp::ValueView;
 
 use super::ColumnsError;
-use super::layout::{ColumnType, Family, Promotion, Promotions};
+use super::layout::{ColumnType, Family, MAX_PROMOTED, Promotion, Promotions, is_promotable};
 use super::typed_json::{entries_from_json, entries_to_json};
 
-/// Whether the entry at `index` repeats an earlier key. Such entries overflow, so that a key's
-/// first entry is always the one in a column.
-fn repeats(entries: &[(String, Value)], index: usize) -> bool {
-    let key = &entries[index].0;
-    entries[..index].iter().any(|(earlier, _)| earlier == key)
+/// A value of an attribute: owned, or in the message it came in.
+pub(super) trait AttributeValue: Copy {
+    /// What a column can hold; `None` for values that always overflow.
+    fn scalar(&self) -> Option<Scalar<'_>>;
+
+    /// The value on its own.
+    fn to_value(self) -> Value;
 }
 
-/// Entries of one record past which repeated keys are found by hashing instead of comparing.
-const COMPARE_UP_TO: usize = 24;
+/// A value that a column can hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scalar<'a> {
+    String(&'a str),
+    Int(i64),
+    Double(f64),
+    Bool(bool),
+}
 
-/// Calls `visit` with each entry and whether its key came before.
-pub(super) fn for_each_entry<'a>(
-    attributes: &'a Attributes,
-    mut visit: impl FnMut(&'a str, &'a Value, bool),
-) {
-    let entries = &attributes.0;
-    if entries.len() <= COMPARE_UP_TO {
-        for (index, (key, value)) in entries.iter().enumerate() {
-            visit(key, value, repeats(entries, index));
+impl Scalar<'_> {
+    fn kind(self) -> ColumnType {
+        match self {
+            Self::String(_) => ColumnType::String,
+            Self::Int(_) => ColumnType::Int,
+            Self::Double(_) => ColumnType::Double,
+            Self::Bool(_) => ColumnType::Bool,
         }
-        return;
     }
-    let mut seen = HashSet::with_capacity(entries.len());
-    for (key, value) in entries {
-        let repeated = !seen.insert(key.as_str());
-        visit(key, value, repeated);
+}
+
+impl AttributeValue for &Value {
+    fn scalar(&self) -> Option<Scalar<'_>> {
+        match self {
+            Value::String(text) => Some(Scalar::String(text)),
+            Value::Int(number) => Some(Scalar::Int(*number)),
+            Value::Double(number) => Some(Scalar::Double(*number)),
+            Value::Bool(flag) => Some(Scalar::Bool(*flag)),
+            Value::Empty | Value::Bytes(_) | Value::Array(_) | Value::Map(_) => None,
+        }
+    }
+
+    fn to_value(self) -> Value {
+        self.clone()
+    }
+}
+
+impl AttributeValue for ValueView<'_> {
+    fn scalar(&self) -> Option<Scalar<'_>> {
+        match self {
+            Self::String(text) => Some(Scalar::String(text)),
+            Self::Int(number) => Some(Scalar::Int(*number)),
+            Self::Double(number) => Some(Scalar::Double(*number)),
+            Self::Bool(flag) => Some(Scalar::Bool(*flag)),
+            Self::Empty | Self::Bytes(_) | Self::Nested(_) => None,
+        }
+    }
+
+    fn to_value(self) -> Value {
+        Self::to_value(self)
+    }
+}
+
+/// The keys of many records in their order. Records of one kind have the same keys in the same
+/// order, so the key after another is guessed before it is looked up.
+#[derive(Debug)]
+struct Keys<'a, T> {
+    /// The first stands for a record's beginning and has no name.
+    keys: Vec<Key<'a, T>>,
+    by_name: HashMap<&'a str, usize>,
+    previous: usize,
+    row: usize,
+}
+
+#[derive(Debug)]
+struct Key<'a, T> {
+    name: &'a str,
+    /// The key that came after it the last time.
+    next: usize,
+    /// The last record that had it, counted from one.
+    last_row: usize,
+    content: T,
+}
+
+impl<'a, T: Default> Keys<'a, T> {
+    fn new() -> Self {
+        let beginning = Key {
+            name: "",
+            next: 0,
+            last_row: 0,
+            content: T::default(),
+        };
+        Self {
+            keys: vec![beginning],
+            by_name: HashMap::new(),
+            previous: 0,
+            row: 0,
+        }
+    }
+
+    fn begin_row(&mut self) {
+        self.previous = 0;
+        self.row += 1;
+    }
+
+    /// The key's index, and whether this record had it already.
+    fn find(&mut self, name: &'a str) -> (usize, bool) {
+        let guess = self.keys[self.previous].next;
+        let index = if guess != 0 && self.keys[guess].name == name {
+            guess
+        } else {
+            let index = self.look_up(name);
+            self.keys[self.previous].next = index;
+            index
+        };
+        self.previous = index;
+        let row = std::mem::replace(&mut self.keys[index].last_row, self.row);
+        (index, row == self.row)
+    }
+
+    fn look_up(&mut self, name: &'a str) -> usize {
+        let next = self.keys.len();
+        let index = *self.by_name.entry(name).or_insert(next);
+        if index == next {
+            self.keys.push(Key {
+                name,
+                next: 0,
+                last_row: 0,
+                content: T::default(),
+            });
+        }
+        index
+    }
+}
+
+/// Counts the values of one family's keys by their types, for choosing what is promoted.
+pub(super) struct KeyCounts<'a> {
+    family: Family,
+    /// By [`ColumnType`].
+    keys: Keys<'a, [usize; 4]>,
+}
+
+impl<'a> KeyCounts<'a> {
+    pub(super) fn new(family: Family) -> Self {
+        Self {
+            family,
+            keys: Keys::new(),
+        }
+    }
+
+    /// Adds the attributes that `weight` rows have.
+    pub(super) fn add<V: AttributeValue>(
+        &mut self,
+        entries: impl IntoIterator<Item = (&'a str, V)>,
+        weight: usize,
+    ) {
+        self.keys.begin_row();
+        for (name, value) in entries {
+            let (key, repeated) = self.keys.find(name);
+            if let Some(scalar) = value.scalar()
+                && !repeated
+            {
+                self.keys.keys[key].content[scalar.kind() as usize] += weight;
+            }
+        }
+    }
+
+    /// What could be promoted, with the number of its values.
+    pub(super) fn promotable(&self) -> impl Iterator<Item = (usize, Promotion)> {
+        let keys = self.keys.keys.iter().filter(|key| is_promotable(key.name));
+        keys.flat_map(move |key| {
+            ColumnType::ALL.into_iter().filter_map(move |kind| {
+                let count = key.content[kind as usize];
+                let promotion = || Promotion {
+                    family: self.family,
+                    key: key.name.to_owned(),
+                    kind,
+                };
+                (count > 0).then(|| (count, promotion()))
+            })
+        })
     }
 }
 
 /// Builds one family's promoted columns and collects what overflows, row by row.
 pub(super) struct FamilyBuilder<'a> {
     family: Family,
-    promotions: &'a Promotions,
-    /// One for each promotion of the family, by the promotion's index.
-    columns: Vec<Option<ColumnBuilder>>,
-    rows: usize,
+    /// What is promoted; `None` promotes what comes, while there is room.
+    fixed: Option<&'a Promotions>,
+    room: usize,
+    lacked_room: bool,
+    keys: Keys<'a, [Slot; 4]>,
+    columns: Vec<Column>,
+}
+
+/// Where the values of one key and type go, by [`ColumnType`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Slot {
+    /// Nobody asked yet.
+    #[default]
+    Unknown,
+    Overflow,
+    Column(usize),
+}
+
+struct Column {
+    promotion: Promotion,
+    /// In how many rows it has a value.
+    count: usize,
+    builder: ColumnBuilder,
 }
 
 enum ColumnBuilder {
@@ -69,33 +243,24 @@ impl ColumnBuilder {
         }
     }
 
-    fn len(&self) -> usize {
-        match self {
-            Self::String(builder) => arrow::array::ArrayBuilder::len(builder),
-            Self::Int(builder) => arrow::array::ArrayBuilder::len(builder),
-            Self::Double(builder) => arrow::array::ArrayBuilder::len(builder),
-            Self::Bool(builder) => arrow::array::ArrayBuilder::len(builder),
-        }
-    }
-
+    /// Appends nulls until there are `rows` rows.
     fn pad_to(&mut self, rows: usize) {
-        let missing = rows - self.len();
         match self {
-            Self::String(builder) => (0..missing).for_each(|_| builder.append_null()),
-            Self::Int(builder) => builder.append_nulls(missing),
-            Self::Double(builder) => builder.append_nulls(missing),
-            Self::Bool(builder) => builder.append_nulls(missing),
+            Self::String(builder) => builder.append_nulls(rows - builder.len()),
+            Self::Int(builder) => builder.append_nulls(rows - builder.len()),
+            Self::Double(builder) => builder.append_nulls(rows - builder.len()),
+            Self::Bool(builder) => builder.append_nulls(rows - builder.len()),
         }
     }
 
     /// Appends a value of the builder's own type.
-    fn append(&mut self, value: &Value) {
+    fn append(&mut self, value: Scalar<'_>) {
         match (self, value) {
-            (Self::String(builder), Value::String(text)) => builder.append_value(text),
-            (Self::Int(builder), Value::Int(number)) => builder.append_value(*number),
-            (Self::Double(builder), Value::Double(number)) => builder.append_value(*number),
-            (Self::Bool(builder), Value::Bool(flag)) => builder.append_value(*flag),
-            _ => unreachable!("the promotion's position was looked up by the value's type"),
+            (Self::String(builder), Scalar::String(text)) => builder.append_value(text),
+            (Self::Int(builder), Scalar::Int(number)) => builder.append_value(number),
+            (Self::Double(builder), Scalar::Double(number)) => builder.append_value(number),
+            (Self::Bool(builder), Scalar::Bool(flag)) => builder.append_value(flag),
+            _ => unreachable!("the column was looked up by the value's type"),
         }
     }
 
@@ -109,66 +274,151 @@ impl ColumnBuilder {
     }
 }
 
+/// A finished column of a family.
+pub(super) struct FamilyColumn {
+    pub(super) promotion: Promotion,
+    /// In how many rows it has a value.
+    pub(super) count: usize,
+    pub(super) values: ArrayRef,
+}
+
 impl<'a> FamilyBuilder<'a> {
-    pub(super) fn new(family: Family, promotions: &'a Promotions) -> Self {
-        let columns = promotions
-            .iter()
-            .map(|(promotion, _)| {
-                (promotion.family == family).then(|| ColumnBuilder::new(promotion.kind))
-            })
-            .collect();
+    /// Promotes what comes, up to `room` columns.
+    pub(super) fn growing(family: Family, room: usize) -> Self {
         Self {
             family,
-            promotions,
-            columns,
-            rows: 0,
+            fixed: None,
+            room,
+            lacked_room: false,
+            keys: Keys::new(),
+            columns: Vec::new(),
         }
     }
 
-    /// Adds one row; returns the entries that have no column, in their order.
-    pub(super) fn append<'r>(&mut self, attributes: &'r Attributes) -> Vec<(&'r str, &'r Value)> {
-        let mut overflow = Vec::new();
-        let row = self.rows;
-        for_each_entry(attributes, |key, value, repeated| {
-            let column = ColumnType::of(value)
-                .filter(|_| !repeated)
-                .and_then(|kind| self.promotions.position(self.family, key, kind))
-                .and_then(|index| self.columns[index].as_mut());
-            match column {
-                Some(column) => {
-                    column.pad_to(row);
-                    column.append(value);
-                }
-                None => overflow.push((key, value)),
-            }
-        });
-        self.rows += 1;
-        overflow
+    /// Promotes these and no others.
+    pub(super) fn fixed(family: Family, promotions: &'a Promotions) -> Self {
+        let own = promotions.iter().map(|(promotion, _)| promotion);
+        let columns = own.filter(|promotion| promotion.family == family);
+        Self {
+            fixed: Some(promotions),
+            columns: columns.cloned().map(Column::new).collect(),
+            ..Self::growing(family, MAX_PROMOTED)
+        }
     }
 
-    /// The columns by promotion index; `None` for those of the other family.
-    pub(super) fn finish(self) -> Vec<Option<ArrayRef>> {
-        let rows = self.rows;
-        self.columns
-            .into_iter()
-            .map(|column| {
-                column.map(|mut column| {
-                    column.pad_to(rows);
-                    column.finish()
-                })
-            })
-            .collect()
+    /// Whether something that might have been promoted was not, for want of room.
+    pub(super) fn lacked_room(&self) -> bool {
+        self.lacked_room
+    }
+
+    /// How many columns there are.
+    pub(super) fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Adds one row, which stands for `weight` rows; the entries that have no column replace what
+    /// is in `overflow`.
+    pub(super) fn append<V: AttributeValue>(
+        &mut self,
+        entries: impl IntoIterator<Item = (&'a str, V)>,
+        weight: usize,
+        overflow: &mut Vec<(&'a str, V)>,
+    ) {
+        overflow.clear();
+        self.keys.begin_row();
+        let rows_before = self.keys.row - 1;
+        for (name, value) in entries {
+            let (key, repeated) = self.keys.find(name);
+            // A repeated key overflows, so that the first entry is the one in a column.
+            let column = match value.scalar() {
+                Some(scalar) if !repeated => self.slot(key, scalar.kind()).zip(Some(scalar)),
+                _ => None,
+            };
+            match column {
+                Some((column, scalar)) => {
+                    let column = &mut self.columns[column];
+                    column.count += weight;
+                    column.builder.pad_to(rows_before);
+                    column.builder.append(scalar);
+                }
+                None => overflow.push((name, value)),
+            }
+        }
+    }
+
+    /// The column of a key's values of one type.
+    #[inline]
+    fn slot(&mut self, key: usize, kind: ColumnType) -> Option<usize> {
+        match self.keys.keys[key].content[kind as usize] {
+            Slot::Column(column) => Some(column),
+            Slot::Overflow => None,
+            Slot::Unknown => {
+                let found = self.find_column(self.keys.keys[key].name, kind);
+                let slot = found.map_or(Slot::Overflow, Slot::Column);
+                self.keys.keys[key].content[kind as usize] = slot;
+                found
+            }
+        }
+    }
+
+    fn find_column(&mut self, key: &str, kind: ColumnType) -> Option<usize> {
+        if let Some(promotions) = self.fixed {
+            promotions.position(self.family, key, kind)?;
+            let wanted =
+                |column: &Column| column.promotion.key == key && column.promotion.kind == kind;
+            return self.columns.iter().position(wanted);
+        }
+        if !is_promotable(key) {
+            return None;
+        }
+        if self.columns.len() >= self.room {
+            self.lacked_room = true;
+            return None;
+        }
+        self.columns.push(Column::new(Promotion {
+            family: self.family,
+            key: key.to_owned(),
+            kind,
+        }));
+        Some(self.columns.len() - 1)
+    }
+
+    /// The columns, in no particular order.
+    pub(super) fn finish(self) -> impl Iterator<Item = FamilyColumn> {
+        let rows = self.keys.row;
+        self.columns.into_iter().map(move |mut column| {
+            column.builder.pad_to(rows);
+            FamilyColumn {
+                promotion: column.promotion,
+                count: column.count,
+                values: column.builder.finish(),
+            }
+        })
+    }
+}
+
+impl Column {
+    fn new(promotion: Promotion) -> Self {
+        Self {
+            builder: ColumnBuilder::new(promotion.kind),
+            count: 0,
+            promotion,
+        }
     }
 }
 
 /// An overflow column's JSON, or `None` when nothing overflows.
-pub(super) fn overflow_text<N: Into<String>>(
-    entries: &[(&str, &Value)],
+pub(super) fn overflow_text<N: Into<String>, V: AttributeValue>(
+    entries: &[(&str, V)],
     others: impl IntoIterator<Item = (N, Json)>,
 ) -> Option<String> {
     let mut object = Map::new();
     if !entries.is_empty() {
-        let json = entries_to_json(entries.iter().copied());
+        let owned: Vec<(&str, Value)> = entries
+            .iter()
+            .map(|(key, value)| (*key, value.to_value()))
+            .collect();
+        let json = entries_to_json(owned.iter().map(|(key, value)| (*key, value)));
         object.insert("attributes".to_owned(), json);
     }
     for (name, value) in others {

@@ -1,18 +1,23 @@
 //! Rows of either signal → one record batch, and back.
+//!
+//! Columns are built in one pass over the rows' messages, which are read in place.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray, UInt32Array};
+use arrow::array::{ArrayRef, StringArray, StringBuilder, UInt32Array, UInt32Builder};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use model::{Attributes, Resource, Scope, Seq, Value};
 use query::schema;
 use serde_json::{Value as Json, json};
+use wire::otlp::{Entries, Item};
 
-use super::attributes::{FamilyBuilder, FamilyReader, Overflow, for_each_entry, overflow_text};
-use super::layout::{ColumnType, Family, Promotions, TypeCounts};
+use super::attributes::{
+    FamilyBuilder, FamilyColumn, FamilyReader, KeyCounts, Overflow, overflow_text,
+};
+use super::layout::{Family, MAX_PROMOTED, Promotions};
 use super::read::Columns;
 use super::{ColumnsError, names};
 
@@ -27,25 +32,48 @@ pub trait Row: Clone + Send + Sync + std::fmt::Debug + 'static {
     fn resource(&self) -> &Arc<Resource>;
     /// The library that emitted it.
     fn scope(&self) -> &Arc<Scope>;
-    /// Its attributes.
-    fn attributes(&self) -> &Attributes;
-    /// How many attributes the sender dropped.
-    fn dropped_attributes_count(&self) -> u32;
     /// About how much memory it takes, bytes, its resource and scope not counted.
     fn size_bytes(&self) -> usize;
+    /// The row in the form in which heads hold rows.
+    fn to_item(&self) -> Item;
 
-    /// The columns that only this kind of row has, `timestamp` first.
+    /// Reads a row's attributes; they replace what is in `attributes`.
+    #[doc(hidden)]
+    fn attributes<'a>(item: &'a Item, attributes: &mut Entries<'a>) -> Result<(), ColumnsError>;
+    /// Builds the columns that only this kind of row has.
+    #[doc(hidden)]
+    type OwnColumns: OwnColumns;
+    /// Those columns, `timestamp` first.
     #[doc(hidden)]
     fn own_fields() -> Vec<Field>;
-    /// The values of [`Row::own_fields`].
-    #[doc(hidden)]
-    fn own_columns(rows: &[&(Seq, Self)]) -> Vec<ArrayRef>;
-    /// What of the row, other than attributes, belongs into its overflow.
-    #[doc(hidden)]
-    fn own_overflow(&self) -> Option<(&'static str, Json)>;
     /// The row at `row`.
     #[doc(hidden)]
     fn read(columns: &Columns<'_>, row: usize, shared: SharedParts) -> Result<Self, ColumnsError>;
+}
+
+/// Builds the columns that only one kind of row has, row by row.
+#[doc(hidden)]
+pub trait OwnColumns {
+    /// Columns for this many rows.
+    fn with_capacity(rows: usize) -> Self;
+    /// Adds one row. Its attributes replace what is in `attributes`.
+    fn append<'a>(
+        &mut self,
+        seq: Seq,
+        item: &'a Item,
+        attributes: &mut Entries<'a>,
+    ) -> Result<Remainder, ColumnsError>;
+    /// The columns, in the order of [`Row::own_fields`].
+    fn finish(self) -> Vec<ArrayRef>;
+}
+
+/// What of a row is stored alike for both kinds.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Remainder {
+    pub(super) dropped_attributes_count: u32,
+    /// What, other than attributes, belongs into the overflow.
+    pub(super) overflow: Option<(&'static str, Json)>,
 }
 
 /// The parts of a row that are read alike for both kinds.
@@ -59,71 +87,92 @@ pub struct SharedParts {
     pub(super) others: serde_json::Map<String, Json>,
 }
 
-/// Promotes the attribute keys of `rows`, the most frequent first, while there is room.
-pub fn promote<'a, R: Row>(
-    rows: impl IntoIterator<Item = &'a (Seq, R)>,
-    promotions: &mut Promotions,
-) {
-    let mut attributes: HashMap<&str, TypeCounts> = HashMap::new();
-    let mut resources: HashMap<*const Resource, (&Resource, usize)> = HashMap::new();
-    for (_, row) in rows {
-        count_types(row.attributes(), 1, &mut attributes);
-        let resource = row.resource();
-        resources
-            .entry(Arc::as_ptr(resource))
-            .or_insert((resource, 0))
-            .1 += 1;
-    }
-    let mut resource_keys: HashMap<&str, TypeCounts> = HashMap::new();
-    for (resource, rows) in resources.into_values() {
-        count_types(&resource.attributes, rows, &mut resource_keys);
-    }
-    let of = |family: Family| move |(key, types)| (family, key, types);
-    promotions.promote(
-        resource_keys
-            .into_iter()
-            .map(of(Family::Resource))
-            .chain(attributes.into_iter().map(of(Family::Attribute))),
-    );
-}
-
-fn count_types<'a>(
-    attributes: &'a Attributes,
-    weight: usize,
-    counts: &mut HashMap<&'a str, TypeCounts>,
-) {
-    for_each_entry(attributes, |key, value, repeated| {
-        if let Some(kind) = ColumnType::of(value)
-            && !repeated
-        {
-            counts.entry(key).or_default()[kind as usize] += weight;
-        }
-    });
+/// Owned rows in the form in which heads hold rows.
+pub fn to_items<'a, R: Row>(rows: impl IntoIterator<Item = &'a (Seq, R)>) -> Vec<(Seq, Item)> {
+    let item = |(seq, row): &(Seq, R)| (*seq, row.to_item());
+    rows.into_iter().map(item).collect()
 }
 
 /// The rows as one record batch, in their order: the kind's own columns, the common ones, a column
-/// for each of `promotions`, the overflows.
+/// for each promoted attribute, the overflows. The attribute keys of the rows are promoted, the
+/// most frequent first, while there is room.
 ///
 /// # Errors
 ///
-/// More text in one column than 32-bit offsets can address (2 GiB).
-pub fn encode<R: Row>(
-    rows: &[&(Seq, R)],
-    promotions: &Promotions,
-) -> Result<RecordBatch, ColumnsError> {
-    let resources = Distinct::of(rows.iter().map(|(_, row)| row.resource()));
-    let scopes = Distinct::of(rows.iter().map(|(_, row)| row.scope()));
+/// A message that is no checked one, or more text in one column than 32-bit offsets can address
+/// (2 GiB).
+pub fn encode<R: Row>(rows: &[&(Seq, Item)]) -> Result<RecordBatch, ColumnsError> {
+    if let Some(batch) = assemble::<R>(rows, None)? {
+        return Ok(batch);
+    }
+    let promotions = most_frequent::<R>(rows)?;
+    let batch = assemble::<R>(rows, Some(&promotions))?;
+    Ok(batch.expect("given promotions are as many as there is room for"))
+}
 
-    let mut fields = R::own_fields();
-    let mut columns = R::own_columns(rows);
-    let spread = |column: &ArrayRef, ids: &UInt32Array| {
-        take(column, ids, None).map_err(|err| ColumnsError::new("resource and scope", err))
+/// The promotions for rows with more keys than there is room for.
+fn most_frequent<R: Row>(rows: &[&(Seq, Item)]) -> Result<Promotions, ColumnsError> {
+    let resources = Distinct::of(rows.iter().map(|(_, item)| &item.resource));
+    let mut of_resources = KeyCounts::new(Family::Resource);
+    for (resource, weight) in resources.values.iter().zip(&resources.weights) {
+        of_resources.add(resource.attributes.iter(), *weight);
+    }
+    let mut of_rows = KeyCounts::new(Family::Attribute);
+    let mut attributes = Entries::new();
+    for (_, item) in rows {
+        R::attributes(item, &mut attributes)?;
+        of_rows.add(attributes.iter().copied(), 1);
+    }
+    let promotable = of_resources.promotable().chain(of_rows.promotable());
+    Ok(Promotions::by_frequency(promotable))
+}
+
+/// `None` when nothing is given and the rows have more keys than there is room for.
+fn assemble<R: Row>(
+    rows: &[&(Seq, Item)],
+    promotions: Option<&Promotions>,
+) -> Result<Option<RecordBatch>, ColumnsError> {
+    let family = |family, taken: usize| match promotions {
+        Some(promotions) => FamilyBuilder::fixed(family, promotions),
+        None => FamilyBuilder::growing(family, MAX_PROMOTED - taken),
+    };
+    let resources = Distinct::of(rows.iter().map(|(_, item)| &item.resource));
+    let mut of_resources = family(Family::Resource, 0);
+    let resource_overflow = resource_overflow(&resources, &mut of_resources);
+    if of_resources.lacked_room() {
+        return Ok(None);
+    }
+
+    let mut of_rows = family(Family::Attribute, of_resources.len());
+    let mut own = R::OwnColumns::with_capacity(rows.len());
+    let mut dropped = UInt32Builder::with_capacity(rows.len());
+    let mut overflow = StringBuilder::new();
+    let (mut attributes, mut without_column) = (Entries::new(), Entries::new());
+    for (seq, item) in rows {
+        let remainder = own.append(*seq, item, &mut attributes)?;
+        of_rows.append(attributes.iter().copied(), 1, &mut without_column);
+        if of_rows.lacked_room() {
+            return Ok(None);
+        }
+        dropped.append_value(remainder.dropped_attributes_count);
+        if without_column.is_empty() && remainder.overflow.is_none() {
+            overflow.append_null();
+        } else {
+            overflow.append_option(overflow_text(&without_column, remainder.overflow));
+        }
+    }
+
+    let spread = |column: ArrayRef, ids: &UInt32Array| {
+        take(&column, ids, None).map_err(|err| ColumnsError::new("resource and scope", err))
     };
     let nullable_text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let mut fields = R::own_fields();
+    let mut columns = own.finish();
 
     fields.push(Field::new(schema::SERVICE, DataType::Utf8, false));
     let services: StringArray = resources.values.iter().map(|r| Some(r.service())).collect();
-    columns.push(spread(&(Arc::new(services) as ArrayRef), &resources.ids)?);
+    columns.push(spread(Arc::new(services), &resources.ids)?);
+    let scopes = Distinct::of(rows.iter().map(|(_, item)| &item.scope));
     for (name, text) in [
         (
             names::SCOPE_NAME,
@@ -133,66 +182,58 @@ pub fn encode<R: Row>(
     ] {
         fields.push(nullable_text(name));
         let texts: StringArray = scopes.values.iter().map(|s| non_empty(text(s))).collect();
-        columns.push(spread(&(Arc::new(texts) as ArrayRef), &scopes.ids)?);
+        columns.push(spread(Arc::new(texts), &scopes.ids)?);
     }
     fields.push(Field::new(
         names::DROPPED_ATTRIBUTES,
         DataType::UInt32,
         false,
     ));
-    columns.push(Arc::new(UInt32Array::from_iter_values(
-        rows.iter().map(|(_, row)| row.dropped_attributes_count()),
-    )));
+    columns.push(Arc::new(dropped.finish()));
 
-    let (own, overflow) = own_attributes(rows, promotions);
-    let (of_resource, resource_overflow) = resource_attributes(&resources.values, promotions);
-    for ((promotion, name), (own, of_resource)) in
-        promotions.iter().zip(own.into_iter().zip(of_resource))
-    {
+    let mut promoted: Vec<FamilyColumn> = of_resources.finish().chain(of_rows.finish()).collect();
+    let promotions = match promotions {
+        Some(promotions) => promotions.clone(),
+        None => Promotions::by_frequency(promoted.iter().map(|c| (c.count, c.promotion.clone()))),
+    };
+    promoted.sort_by_key(|c| {
+        promotions.position(c.promotion.family, &c.promotion.key, c.promotion.kind)
+    });
+    for (column, (promotion, name)) in promoted.into_iter().zip(promotions.iter()) {
         fields.push(promotion.field(name));
-        columns.push(match (own, of_resource) {
-            (Some(column), _) => column,
-            (None, Some(column)) => spread(&column, &resources.ids)?,
-            (None, None) => unreachable!("every promotion belongs to one family"),
+        columns.push(match promotion.family {
+            Family::Attribute => column.values,
+            Family::Resource => spread(column.values, &resources.ids)?,
         });
     }
     fields.push(nullable_text(names::OVERFLOW));
-    columns.push(overflow);
+    columns.push(Arc::new(overflow.finish()));
     fields.push(nullable_text(names::RESOURCE_OVERFLOW));
-    columns.push(spread(&resource_overflow, &resources.ids)?);
+    columns.push(spread(resource_overflow, &resources.ids)?);
     fields.push(nullable_text(names::SCOPE_OVERFLOW));
-    columns.push(spread(&scope_overflow(&scopes.values), &scopes.ids)?);
+    columns.push(spread(scope_overflow(&scopes.values), &scopes.ids)?);
 
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-        .map_err(|err| ColumnsError::new("batch", err))
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|err| ColumnsError::new("batch", err))?;
+    Ok(Some(batch))
 }
 
-fn own_attributes<R: Row>(
-    rows: &[&(Seq, R)],
-    promotions: &Promotions,
-) -> (Vec<Option<ArrayRef>>, ArrayRef) {
-    let mut family = FamilyBuilder::new(Family::Attribute, promotions);
-    let overflow: StringArray = rows
-        .iter()
-        .map(|(_, row)| overflow_text(&family.append(row.attributes()), row.own_overflow()))
-        .collect();
-    (family.finish(), Arc::new(overflow))
-}
-
-fn resource_attributes(
-    resources: &[&Arc<Resource>],
-    promotions: &Promotions,
-) -> (Vec<Option<ArrayRef>>, ArrayRef) {
-    let mut family = FamilyBuilder::new(Family::Resource, promotions);
+fn resource_overflow<'a>(
+    resources: &Distinct<'a, Resource>,
+    family: &mut FamilyBuilder<'a>,
+) -> ArrayRef {
+    let mut entries = Vec::new();
     let overflow: StringArray = resources
+        .values
         .iter()
-        .map(|resource| {
-            let entries = family.append(&resource.attributes);
+        .zip(&resources.weights)
+        .map(|(resource, weight)| {
+            family.append(resource.attributes.iter(), *weight, &mut entries);
             let others = origin_members(resource.dropped_attributes_count, &resource.schema_url);
             overflow_text(&entries, others)
         })
         .collect();
-    (family.finish(), Arc::new(overflow))
+    Arc::new(overflow)
 }
 
 fn scope_overflow(scopes: &[&Arc<Scope>]) -> ArrayRef {
@@ -222,36 +263,44 @@ fn origin_members(dropped: u32, schema_url: &str) -> Vec<(&'static str, Json)> {
     members
 }
 
-/// Shared values by identity: the distinct ones and which of them each row has.
+/// Shared values by identity: the distinct ones, which of them each row has, and how many rows
+/// each has.
 struct Distinct<'a, T> {
     values: Vec<&'a Arc<T>>,
+    weights: Vec<usize>,
     ids: UInt32Array,
 }
 
 impl<'a, T> Distinct<'a, T> {
     fn of(rows: impl Iterator<Item = &'a Arc<T>>) -> Self {
         let mut index: HashMap<*const T, u32> = HashMap::new();
-        let mut values = Vec::new();
+        let mut values: Vec<&Arc<T>> = Vec::new();
+        let mut weights: Vec<usize> = Vec::new();
+        let mut last: Option<(&Arc<T>, u32)> = None;
         let ids = UInt32Array::from_iter_values(rows.map(|value| {
-            *index.entry(Arc::as_ptr(value)).or_insert_with(|| {
-                values.push(value);
-                (values.len() - 1) as u32
-            })
+            let id = match last {
+                Some((before, id)) if Arc::ptr_eq(before, value) => id,
+                _ => *index.entry(Arc::as_ptr(value)).or_insert_with(|| {
+                    values.push(value);
+                    weights.push(0);
+                    (values.len() - 1) as u32
+                }),
+            };
+            weights[id as usize] += 1;
+            last = Some((value, id));
+            id
         }));
-        Self { values, ids }
+        Self {
+            values,
+            weights,
+            ids,
+        }
     }
 }
 
 /// `None` for a text that was not sent.
 pub(super) fn non_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
-}
-
-/// The `seq` column.
-pub(super) fn seq_column<R>(rows: &[&(Seq, R)]) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(
-        rows.iter().map(|(seq, _)| seq.as_i64()),
-    ))
 }
 
 /// The rows of a batch made by [`encode`], in its order.
@@ -353,9 +402,8 @@ mod tests {
 
     /// Through columns and a Parquet file without Arrow's own schema, as splits are.
     fn through_parquet<R: Row>(rows: &[(Seq, R)]) -> Vec<(Seq, R)> {
-        let mut promotions = Promotions::new();
-        promote(rows, &mut promotions);
-        let batch = encode(&rows.iter().collect::<Vec<_>>(), &promotions).unwrap();
+        let items = to_items(rows);
+        let batch = encode::<R>(&items.iter().collect::<Vec<_>>()).unwrap();
         let options = ArrowWriterOptions::new().with_skip_arrow_metadata(true);
         let mut file = Vec::new();
         let mut writer =

@@ -49,7 +49,7 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
-    const ALL: [Self; 4] = [Self::String, Self::Int, Self::Double, Self::Bool];
+    pub(super) const ALL: [Self; 4] = [Self::String, Self::Int, Self::Double, Self::Bool];
 
     /// The type of the column that can hold `value`; `None` for values that always overflow.
     pub fn of(value: &Value) -> Option<Self> {
@@ -148,9 +148,6 @@ pub fn is_promotable(key: &str) -> bool {
         && !key.chars().any(char::is_control)
 }
 
-/// How many values of each type a key has, indexed by [`ColumnType`].
-pub(crate) type TypeCounts = [usize; 4];
-
 /// The promoted columns of one split in the making, in the order in which they were promoted.
 ///
 /// A head hands the same `Promotions` to each of its row groups, so that equal columns have equal
@@ -168,28 +165,17 @@ impl Promotions {
         Self::default()
     }
 
-    /// Promotes the columns counted that are not yet promoted, the most frequent first, until
-    /// the limit is reached.
-    pub(crate) fn promote<'a>(
-        &mut self,
-        counts: impl IntoIterator<Item = (Family, &'a str, TypeCounts)>,
-    ) {
-        let mut wanted: Vec<(usize, Promotion)> = Vec::new();
-        for (family, key, types) in counts {
-            for kind in ColumnType::ALL {
-                let count = types[kind as usize];
-                if count > 0 && self.position(family, key, kind).is_none() && is_promotable(key) {
-                    let key = key.to_owned();
-                    wanted.push((count, Promotion { family, key, kind }));
-                }
-            }
-        }
+    /// The most frequent of these columns, at most [`MAX_PROMOTED`]; each comes with the number of
+    /// its values.
+    pub(crate) fn by_frequency(counted: impl IntoIterator<Item = (usize, Promotion)>) -> Self {
+        let mut counted: Vec<(usize, Promotion)> = counted.into_iter().collect();
         // A total order, so that equal rows make equal files.
-        wanted.sort_by(|(a_count, a), (b_count, b)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
-        let room = MAX_PROMOTED.saturating_sub(self.columns.len());
-        for (_, promotion) in wanted.into_iter().take(room) {
-            self.add(promotion);
+        counted.sort_by(|(a_count, a), (b_count, b)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
+        let mut promotions = Self::new();
+        for (_, promotion) in counted.into_iter().take(MAX_PROMOTED) {
+            promotions.add(promotion);
         }
+        promotions
     }
 
     /// Promotes one column whatever the limit; returns its index.
@@ -272,13 +258,8 @@ mod tests {
 
     #[test]
     fn the_most_frequent_keys_are_promoted_until_the_limit() {
-        let mut promotions = Promotions::new();
-        let keys: Vec<String> = (0..MAX_PROMOTED + 5).map(|i| format!("k{i:03}")).collect();
-        let counts = keys
-            .iter()
-            .enumerate()
-            .map(|(i, key)| (Family::Attribute, key.as_str(), [0, 1000 - i, 0, 0]));
-        promotions.promote(counts);
+        let counted = |i: usize| (1000 - i, promotion(&format!("k{i:03}"), ColumnType::Int));
+        let promotions = Promotions::by_frequency((0..MAX_PROMOTED + 5).rev().map(counted));
         assert_eq!(promotions.len(), MAX_PROMOTED);
         let position = |key| promotions.position(Family::Attribute, key, ColumnType::Int);
         assert_eq!(position("k000"), Some(0));

@@ -400,16 +400,15 @@ fn typed_as_json(columns: &Columns<'_>, rows: usize) -> Result<ArrayRef, Columns
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::columns::{Promotions, Row, arbitrary, encode, promote};
+    use crate::columns::{Row, arbitrary, encode, to_items};
     use model::{LogRecord, Seq, Span};
     use proptest::collection::vec;
     use proptest::prelude::*;
     use query::schema::Keys;
 
     fn physical<R: Row>(rows: &[(Seq, R)]) -> RecordBatch {
-        let mut promotions = Promotions::new();
-        promote(rows, &mut promotions);
-        encode(&rows.iter().collect::<Vec<_>>(), &promotions).unwrap()
+        let items = to_items(rows);
+        encode::<R>(&items.iter().collect::<Vec<_>>()).unwrap()
     }
 
     /// Every logical column, each made from its own physical columns alone.

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, FixedSizeBinaryBuilder, Int32Array, Int64Array, StringArray,
+    ArrayRef, FixedSizeBinaryBuilder, Int32Array, Int64Array, Int64Builder, StringBuilder,
     TimestampNanosecondArray, UInt32Array,
 };
 use arrow::datatypes::{DataType, Field};
 use model::{Attributes, LogRecord, Resource, Scope, Seq, SpanId, TraceId, Value};
 use query::schema::{self, Table, timestamp_type};
 use query::text::text_of;
-use serde_json::Value as Json;
+use wire::otlp::{Entries, Item, LogView, ValueView};
 
-use super::encode::{Row, SharedParts, non_empty, seq_column};
+use super::encode::{OwnColumns, Remainder, Row, SharedParts, non_empty};
 use super::read::Columns;
 use super::typed_json::{value_from_json, value_to_json};
 use super::{ColumnsError, names};
@@ -34,14 +34,6 @@ impl Row for LogRecord {
         &self.scope
     }
 
-    fn attributes(&self) -> &Attributes {
-        &self.attributes
-    }
-
-    fn dropped_attributes_count(&self) -> u32 {
-        self.dropped_attributes_count
-    }
-
     fn size_bytes(&self) -> usize {
         size_of::<(Seq, Self)>()
             + self.severity_text.len()
@@ -49,6 +41,16 @@ impl Row for LogRecord {
             + value_bytes(&self.body)
             + attributes_bytes(&self.attributes)
     }
+
+    fn to_item(&self) -> Item {
+        Item::of_log(self)
+    }
+
+    fn attributes<'a>(item: &'a Item, attributes: &mut Entries<'a>) -> Result<(), ColumnsError> {
+        read_view(item, attributes).map(|_| ())
+    }
+
+    type OwnColumns = LogColumns;
 
     fn own_fields() -> Vec<Field> {
         vec![
@@ -63,38 +65,6 @@ impl Row for LogRecord {
             Field::new(schema::FLAGS, DataType::UInt32, false),
             Field::new(schema::EVENT_NAME, DataType::Utf8, true),
         ]
-    }
-
-    fn own_columns(rows: &[&(Seq, Self)]) -> Vec<ArrayRef> {
-        let records = || rows.iter().map(|(_, record)| record);
-        let delay = records().map(|r| {
-            let delay = r.observed_timestamp.wrapping_sub(r.timestamp);
-            (r.observed_timestamp != 0).then_some(delay)
-        });
-        let severity_text: StringArray = records().map(|r| non_empty(&r.severity_text)).collect();
-        let body: StringArray = records().map(|r| text_of(&r.body)).collect();
-        let event_name: StringArray = records().map(|r| non_empty(&r.event_name)).collect();
-        vec![
-            times(records().map(|r| Some(r.timestamp))),
-            Arc::new(Int64Array::from_iter(delay)),
-            seq_column(rows),
-            Arc::new(Int32Array::from_iter_values(
-                records().map(|r| r.severity_number),
-            )),
-            Arc::new(severity_text),
-            Arc::new(body),
-            trace_ids(records().map(|r| r.trace_id.as_ref())),
-            span_ids(records().map(|r| r.span_id.as_ref())),
-            Arc::new(UInt32Array::from_iter_values(records().map(|r| r.flags))),
-            Arc::new(event_name),
-        ]
-    }
-
-    fn own_overflow(&self) -> Option<(&'static str, Json)> {
-        match &self.body {
-            Value::Empty | Value::String(_) => None,
-            other => Some((BODY_MEMBER, value_to_json(other))),
-        }
     }
 
     fn read(columns: &Columns<'_>, row: usize, shared: SharedParts) -> Result<Self, ColumnsError> {
@@ -128,32 +98,119 @@ impl Row for LogRecord {
     }
 }
 
-/// A timestamp column, Unix ns, UTC.
-pub(super) fn times(instants: impl Iterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(TimestampNanosecondArray::from_iter(instants).with_timezone("UTC"))
+/// Builds the columns that only log records have.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct LogColumns {
+    timestamp: Vec<i64>,
+    observed_delay: Int64Builder,
+    seq: Vec<i64>,
+    severity_number: Vec<i32>,
+    severity_text: StringBuilder,
+    body: StringBuilder,
+    trace_id: FixedSizeBinaryBuilder,
+    span_id: FixedSizeBinaryBuilder,
+    flags: Vec<u32>,
+    event_name: StringBuilder,
 }
 
-/// A fixed-size column of trace ids.
-pub(super) fn trace_ids<'a>(ids: impl Iterator<Item = Option<&'a TraceId>>) -> ArrayRef {
-    fixed(16, ids.map(|id| id.map(|id| id.as_bytes().as_slice())))
-}
+/// Bytes of a log's body, for the size of the first allocation.
+const USUAL_BODY_BYTES: usize = 96;
 
-/// A fixed-size column of span ids.
-pub(super) fn span_ids<'a>(ids: impl Iterator<Item = Option<&'a SpanId>>) -> ArrayRef {
-    fixed(8, ids.map(|id| id.map(|id| id.as_bytes().as_slice())))
-}
-
-fn fixed<'a>(width: i32, values: impl Iterator<Item = Option<&'a [u8]>>) -> ArrayRef {
-    let mut builder = FixedSizeBinaryBuilder::new(width);
-    for value in values {
-        match value {
-            Some(bytes) => builder
-                .append_value(bytes)
-                .expect("identifiers have the column's width"),
-            None => builder.append_null(),
+impl OwnColumns for LogColumns {
+    fn with_capacity(rows: usize) -> Self {
+        Self {
+            timestamp: Vec::with_capacity(rows),
+            observed_delay: Int64Builder::with_capacity(rows),
+            seq: Vec::with_capacity(rows),
+            severity_number: Vec::with_capacity(rows),
+            severity_text: StringBuilder::with_capacity(rows, 0),
+            body: StringBuilder::with_capacity(rows, rows * USUAL_BODY_BYTES),
+            trace_id: FixedSizeBinaryBuilder::with_capacity(rows, 16),
+            span_id: FixedSizeBinaryBuilder::with_capacity(rows, 8),
+            flags: Vec::with_capacity(rows),
+            event_name: StringBuilder::with_capacity(rows, 0),
         }
     }
-    Arc::new(builder.finish())
+
+    fn append<'a>(
+        &mut self,
+        seq: Seq,
+        item: &'a Item,
+        attributes: &mut Entries<'a>,
+    ) -> Result<Remainder, ColumnsError> {
+        let view = read_view(item, attributes)?;
+        let observed = view.observed_timestamp;
+        let delay = (observed != 0).then(|| observed.wrapping_sub(item.time));
+        self.timestamp.push(item.time);
+        self.observed_delay.append_option(delay);
+        self.seq.push(seq.as_i64());
+        self.severity_number.push(view.severity_number);
+        self.severity_text
+            .append_option(non_empty(view.severity_text));
+        append_id(
+            &mut self.trace_id,
+            view.trace_id.as_ref().map(|id| &id.as_bytes()[..]),
+        );
+        append_id(
+            &mut self.span_id,
+            view.span_id.as_ref().map(|id| &id.as_bytes()[..]),
+        );
+        self.flags.push(view.flags);
+        self.event_name.append_option(non_empty(view.event_name));
+        let mut overflow = None;
+        match view.body {
+            ValueView::String(text) => self.body.append_value(text),
+            ValueView::Empty => self.body.append_null(),
+            other => {
+                let value = other.to_value();
+                self.body.append_option(text_of(&value));
+                overflow = Some((BODY_MEMBER, value_to_json(&value)));
+            }
+        }
+        Ok(Remainder {
+            dropped_attributes_count: view.dropped_attributes_count,
+            overflow,
+        })
+    }
+
+    fn finish(mut self) -> Vec<ArrayRef> {
+        vec![
+            times(self.timestamp),
+            Arc::new(self.observed_delay.finish()),
+            Arc::new(Int64Array::from(self.seq)),
+            Arc::new(Int32Array::from(self.severity_number)),
+            Arc::new(self.severity_text.finish()),
+            Arc::new(self.body.finish()),
+            Arc::new(self.trace_id.finish()),
+            Arc::new(self.span_id.finish()),
+            Arc::new(UInt32Array::from(self.flags)),
+            Arc::new(self.event_name.finish()),
+        ]
+    }
+}
+
+fn read_view<'a>(
+    item: &'a Item,
+    attributes: &mut Entries<'a>,
+) -> Result<LogView<'a>, ColumnsError> {
+    LogView::read(&item.message, attributes)
+        .map_err(|err| ColumnsError::new("a log record's message", err))
+}
+
+/// A timestamp column, Unix ns, UTC.
+pub(super) fn times(instants: Vec<i64>) -> ArrayRef {
+    Arc::new(TimestampNanosecondArray::from(instants).with_timezone("UTC"))
+}
+
+/// Appends an identifier to a column of its width, or null.
+pub(super) fn append_id(column: &mut FixedSizeBinaryBuilder, id: Option<&[u8]>) {
+    match id {
+        Some(bytes) => column
+            .append_value(bytes)
+            .expect("identifiers have the column's width"),
+        None => column.append_null(),
+    }
 }
 
 pub(super) fn read_trace_id(

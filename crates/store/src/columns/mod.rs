@@ -26,8 +26,9 @@ mod spans;
 
 pub use align::align;
 pub(crate) use attributes::overflow_attributes;
-pub use encode::{Row, decode, encode, promote};
+pub use encode::{Row, decode, encode, to_items};
 pub use layout::{ColumnType, Family, MAX_PROMOTED, Promotion, Promotions};
+pub(crate) use open_rows::item_bytes;
 pub use open_rows::{OpenChunk, OpenRows, RowsInMemory};
 
 /// Names of the physical columns that the logical tables (`query::schema`) do not have.

@@ -1,17 +1,19 @@
-//! A head's open rows: appended by ingest, read by queries, turned into row groups when full.
+//! A head's open rows, still in the messages they came in: appended by ingest, read by queries,
+//! turned into row groups when full.
 //!
 //! Rows lie in chunks. A chunk that a query has seen is never changed again without being copied,
 //! so readers take no lock while they read; its columns are made at the first query and kept.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use arrow::record_batch::RecordBatch;
 use model::{Seq, TimeRange};
+use wire::otlp::Item;
 
 use super::ColumnsError;
-use super::encode::{Row, encode, promote};
-use super::layout::Promotions;
+use super::encode::{Row, encode};
 
 /// A chunk grows to about this many rows.
 const CHUNK_ROWS: usize = 4096;
@@ -19,10 +21,11 @@ const CHUNK_ROWS: usize = 4096;
 /// A run of open rows in the order they arrived.
 #[derive(Debug)]
 pub struct OpenChunk<R> {
-    rows: Vec<(Seq, R)>,
+    rows: Vec<(Seq, Item)>,
     /// First and last timestamp.
     times: Option<(i64, i64)>,
     columns: OnceLock<RecordBatch>,
+    kind: PhantomData<R>,
 }
 
 impl<R> Default for OpenChunk<R> {
@@ -31,6 +34,7 @@ impl<R> Default for OpenChunk<R> {
             rows: Vec::new(),
             times: None,
             columns: OnceLock::new(),
+            kind: PhantomData,
         }
     }
 }
@@ -42,26 +46,27 @@ impl<R: Row> Clone for OpenChunk<R> {
             rows: self.rows.clone(),
             times: self.times,
             columns: OnceLock::new(),
+            kind: PhantomData,
         }
     }
 }
 
 impl<R: Row> OpenChunk<R> {
     /// A chunk of these rows.
-    pub fn new(rows: Vec<(Seq, R)>) -> Self {
+    pub fn new(rows: Vec<(Seq, Item)>) -> Self {
         let mut chunk = Self::default();
         chunk.append(rows);
         chunk
     }
 
     /// The rows.
-    pub fn rows(&self) -> &[(Seq, R)] {
+    pub fn rows(&self) -> &[(Seq, Item)] {
         &self.rows
     }
 
-    fn append(&mut self, rows: Vec<(Seq, R)>) {
-        for (_, row) in &rows {
-            let time = row.time();
+    fn append(&mut self, rows: Vec<(Seq, Item)>) {
+        for (_, item) in &rows {
+            let time = item.time;
             self.times = Some(match self.times {
                 Some((first, last)) => (first.min(time), last.max(time)),
                 None => (time, time),
@@ -74,6 +79,11 @@ impl<R: Row> OpenChunk<R> {
         }
         self.columns = OnceLock::new();
     }
+}
+
+/// How much memory a row takes, bytes. Resource and scope are shared and not counted.
+pub(crate) fn item_bytes((_, item): &(Seq, Item)) -> usize {
+    size_of::<(Seq, Item)>() + item.message.len()
 }
 
 /// Rows in memory as a query sees them: of one signal, as columns.
@@ -119,10 +129,8 @@ impl<R: Row> RowsInMemory for OpenChunk<R> {
         if let Some(columns) = self.columns.get() {
             return Ok(columns.clone());
         }
-        let mut promotions = Promotions::new();
-        promote(&self.rows, &mut promotions);
-        let rows: Vec<&(Seq, R)> = self.rows.iter().collect();
-        let columns = encode(&rows, &promotions)?;
+        let rows: Vec<&(Seq, Item)> = self.rows.iter().collect();
+        let columns = encode::<R>(&rows)?;
         Ok(self.columns.get_or_init(|| columns).clone())
     }
 }
@@ -152,12 +160,12 @@ impl<R: Row> OpenRows<R> {
     }
 
     /// Adds rows after those that are there.
-    pub fn append(&mut self, rows: Vec<(Seq, R)>) {
+    pub fn append(&mut self, rows: Vec<(Seq, Item)>) {
         if rows.is_empty() {
             return;
         }
         self.rows += rows.len();
-        self.size_bytes += rows.iter().map(|(_, row)| row.size_bytes()).sum::<usize>();
+        self.size_bytes += rows.iter().map(item_bytes).sum::<usize>();
         match self.chunks.last_mut() {
             Some(last) if last.rows.len() + rows.len() <= CHUNK_ROWS => {
                 Arc::make_mut(last).append(rows);
@@ -176,7 +184,7 @@ impl<R: Row> OpenRows<R> {
         self.rows == 0
     }
 
-    /// About how much memory the rows take, bytes.
+    /// How much memory the rows take, bytes.
     pub fn size_bytes(&self) -> usize {
         self.size_bytes
     }
@@ -198,16 +206,16 @@ impl<R: Row> OpenRows<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::columns::{arbitrary, decode};
+    use crate::columns::{arbitrary, decode, to_items};
     use model::LogRecord;
 
     #[test]
     fn a_snapshot_does_not_see_later_rows() {
         let record = |n: i64| (Seq::new(1, n as u32), arbitrary::plain_log(n));
         let mut open: OpenRows<LogRecord> = OpenRows::new();
-        open.append(vec![record(5)]);
+        open.append(to_items(&[record(5)]));
         let before = open.snapshot();
-        open.append(vec![record(3), record(9)]);
+        open.append(to_items(&[record(3), record(9)]));
         let after = open.snapshot();
 
         assert_eq!((before[0].len(), before[0].times()), (1, Some((5, 5))));

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, ListArray, StringArray, StructArray, UInt32Array,
+    Array, ArrayRef, AsArray, FixedSizeBinaryBuilder, Int64Array, ListArray, StringBuilder,
+    StructArray, UInt32Array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use model::{Attributes, Resource, Scope, Seq, Span, SpanEvent, SpanKind, SpanLink, StatusCode};
+use model::{
+    Attributes, Resource, Scope, Seq, Span, SpanEvent, SpanKind, SpanLink, StatusCode, Value,
+};
 use query::schema::{self, Table, timestamp_type};
 use serde_json::Value as Json;
+use wire::otlp::{Entries, EventView, Item, LinkView, SpanParts, SpanView};
 
-use super::encode::{Row, SharedParts, non_empty, seq_column};
-use super::logs::{attributes_bytes, read_span_id, read_trace_id, span_ids, times, trace_ids};
+use super::encode::{OwnColumns, Remainder, Row, SharedParts, non_empty};
+use super::logs::{append_id, attributes_bytes, read_span_id, read_trace_id, times};
 use super::read::Columns;
 use super::typed_json::{entries_from_json, entries_to_json};
 use super::{ColumnsError, names};
@@ -32,14 +36,6 @@ impl Row for Span {
         &self.scope
     }
 
-    fn attributes(&self) -> &Attributes {
-        &self.attributes
-    }
-
-    fn dropped_attributes_count(&self) -> u32 {
-        self.dropped_attributes_count
-    }
-
     fn size_bytes(&self) -> usize {
         let events = self.events.iter().map(|event| {
             size_of::<SpanEvent>() + event.name.len() + attributes_bytes(&event.attributes)
@@ -55,6 +51,16 @@ impl Row for Span {
             + events.sum::<usize>()
             + links.sum::<usize>()
     }
+
+    fn to_item(&self) -> Item {
+        Item::of_span(self)
+    }
+
+    fn attributes<'a>(item: &'a Item, attributes: &mut Entries<'a>) -> Result<(), ColumnsError> {
+        read_view(item, attributes).map(|_| ())
+    }
+
+    type OwnColumns = SpanColumns;
 
     fn own_fields() -> Vec<Field> {
         vec![
@@ -76,44 +82,6 @@ impl Row for Span {
             list_field(schema::LINKS, link_fields()),
             Field::new(names::DROPPED_LINKS, DataType::UInt32, false),
         ]
-    }
-
-    fn own_columns(rows: &[&(Seq, Self)]) -> Vec<ArrayRef> {
-        let spans = || rows.iter().map(|(_, span)| span);
-        let optional = |text: fn(&Span) -> &str| -> ArrayRef {
-            let texts: StringArray = spans().map(|span| non_empty(text(span))).collect();
-            Arc::new(texts)
-        };
-        let word = |text: fn(&Span) -> &'static str| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(spans().map(text)))
-        };
-        let number = |value: fn(&Span) -> u32| -> ArrayRef {
-            Arc::new(UInt32Array::from_iter_values(spans().map(value)))
-        };
-        vec![
-            times(spans().map(|s| Some(s.start))),
-            Arc::new(Int64Array::from_iter_values(
-                spans().map(|s| s.end.wrapping_sub(s.start)),
-            )),
-            seq_column(rows),
-            trace_ids(spans().map(|s| Some(&s.trace_id))),
-            span_ids(spans().map(|s| Some(&s.span_id))),
-            span_ids(spans().map(|s| s.parent_span_id.as_ref())),
-            optional(|s| &s.name),
-            word(|s| s.kind.as_str()),
-            word(|s| s.status_code.as_str()),
-            optional(|s| &s.status_message),
-            optional(|s| &s.trace_state),
-            number(|s| s.flags),
-            events_column(rows),
-            number(|s| s.dropped_events_count),
-            links_column(rows),
-            number(|s| s.dropped_links_count),
-        ]
-    }
-
-    fn own_overflow(&self) -> Option<(&'static str, Json)> {
-        None
     }
 
     fn read(columns: &Columns<'_>, row: usize, shared: SharedParts) -> Result<Self, ColumnsError> {
@@ -192,21 +160,211 @@ fn link_fields() -> Fields {
     ])
 }
 
-/// Attributes in typed JSON; null for none.
-fn typed_attributes<'a>(all: impl Iterator<Item = &'a Attributes>) -> ArrayRef {
-    let texts: StringArray = all
-        .map(|attributes| {
-            (!attributes.is_empty()).then(|| entries_to_json(attributes.iter()).to_string())
-        })
-        .collect();
-    Arc::new(texts)
+/// Builds the columns that only spans have.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct SpanColumns {
+    timestamp: Vec<i64>,
+    duration: Vec<i64>,
+    seq: Vec<i64>,
+    trace_id: FixedSizeBinaryBuilder,
+    span_id: FixedSizeBinaryBuilder,
+    parent_span_id: FixedSizeBinaryBuilder,
+    name: StringBuilder,
+    kind: StringBuilder,
+    status_code: StringBuilder,
+    status_message: StringBuilder,
+    trace_state: StringBuilder,
+    flags: Vec<u32>,
+    events: EventColumns,
+    dropped_events: Vec<u32>,
+    links: LinkColumns,
+    dropped_links: Vec<u32>,
 }
 
-fn list_of(
-    fields: Fields,
-    lengths: impl Iterator<Item = usize>,
-    columns: Vec<ArrayRef>,
-) -> ArrayRef {
+/// The elements of the list of events.
+#[derive(Debug, Default)]
+struct EventColumns {
+    lengths: Vec<usize>,
+    timestamp: Vec<i64>,
+    name: StringBuilder,
+    attributes: StringBuilder,
+    dropped_attributes: Vec<u32>,
+}
+
+/// The elements of the list of links.
+#[derive(Debug)]
+struct LinkColumns {
+    lengths: Vec<usize>,
+    trace_id: FixedSizeBinaryBuilder,
+    span_id: FixedSizeBinaryBuilder,
+    trace_state: StringBuilder,
+    attributes: StringBuilder,
+    dropped_attributes: Vec<u32>,
+    flags: Vec<u32>,
+}
+
+impl OwnColumns for SpanColumns {
+    fn with_capacity(rows: usize) -> Self {
+        let texts = || StringBuilder::with_capacity(rows, 0);
+        Self {
+            timestamp: Vec::with_capacity(rows),
+            duration: Vec::with_capacity(rows),
+            seq: Vec::with_capacity(rows),
+            trace_id: FixedSizeBinaryBuilder::with_capacity(rows, 16),
+            span_id: FixedSizeBinaryBuilder::with_capacity(rows, 8),
+            parent_span_id: FixedSizeBinaryBuilder::with_capacity(rows, 8),
+            name: texts(),
+            kind: texts(),
+            status_code: texts(),
+            status_message: texts(),
+            trace_state: texts(),
+            flags: Vec::with_capacity(rows),
+            events: EventColumns::default(),
+            dropped_events: Vec::with_capacity(rows),
+            links: LinkColumns {
+                lengths: Vec::with_capacity(rows),
+                trace_id: FixedSizeBinaryBuilder::new(16),
+                span_id: FixedSizeBinaryBuilder::new(8),
+                trace_state: StringBuilder::new(),
+                attributes: StringBuilder::new(),
+                dropped_attributes: Vec::new(),
+                flags: Vec::new(),
+            },
+            dropped_links: Vec::with_capacity(rows),
+        }
+    }
+
+    fn append<'a>(
+        &mut self,
+        seq: Seq,
+        item: &'a Item,
+        attributes: &mut Entries<'a>,
+    ) -> Result<Remainder, ColumnsError> {
+        let (view, events, links) = read_view(item, attributes)?;
+        self.timestamp.push(item.time);
+        self.duration.push(view.end.wrapping_sub(item.time));
+        self.seq.push(seq.as_i64());
+        append_id(&mut self.trace_id, Some(view.trace_id.as_bytes()));
+        append_id(&mut self.span_id, Some(view.span_id.as_bytes()));
+        let parent = view.parent_span_id.as_ref();
+        append_id(
+            &mut self.parent_span_id,
+            parent.map(|id| &id.as_bytes()[..]),
+        );
+        self.name.append_option(non_empty(view.name));
+        self.kind.append_value(view.kind.as_str());
+        self.status_code.append_value(view.status_code.as_str());
+        self.status_message
+            .append_option(non_empty(view.status_message));
+        self.trace_state.append_option(non_empty(view.trace_state));
+        self.flags.push(view.flags);
+        self.events.append(&events);
+        self.dropped_events.push(view.dropped_events_count);
+        self.links.append(&links);
+        self.dropped_links.push(view.dropped_links_count);
+        Ok(Remainder {
+            dropped_attributes_count: view.dropped_attributes_count,
+            overflow: None,
+        })
+    }
+
+    fn finish(mut self) -> Vec<ArrayRef> {
+        vec![
+            times(self.timestamp),
+            Arc::new(Int64Array::from(self.duration)),
+            Arc::new(Int64Array::from(self.seq)),
+            Arc::new(self.trace_id.finish()),
+            Arc::new(self.span_id.finish()),
+            Arc::new(self.parent_span_id.finish()),
+            Arc::new(self.name.finish()),
+            Arc::new(self.kind.finish()),
+            Arc::new(self.status_code.finish()),
+            Arc::new(self.status_message.finish()),
+            Arc::new(self.trace_state.finish()),
+            Arc::new(UInt32Array::from(self.flags)),
+            self.events.finish(),
+            Arc::new(UInt32Array::from(self.dropped_events)),
+            self.links.finish(),
+            Arc::new(UInt32Array::from(self.dropped_links)),
+        ]
+    }
+}
+
+impl EventColumns {
+    fn append(&mut self, events: &[EventView<'_>]) {
+        self.lengths.push(events.len());
+        for event in events {
+            self.timestamp.push(event.timestamp);
+            self.name.append_option(non_empty(event.name));
+            self.attributes
+                .append_option(typed_attributes(&event.attributes));
+            self.dropped_attributes.push(event.dropped_attributes_count);
+        }
+    }
+
+    fn finish(mut self) -> ArrayRef {
+        let columns: Vec<ArrayRef> = vec![
+            times(self.timestamp),
+            Arc::new(self.name.finish()),
+            Arc::new(self.attributes.finish()),
+            Arc::new(UInt32Array::from(self.dropped_attributes)),
+        ];
+        list_of(event_fields(), self.lengths, columns)
+    }
+}
+
+impl LinkColumns {
+    fn append(&mut self, links: &[LinkView<'_>]) {
+        self.lengths.push(links.len());
+        for link in links {
+            append_id(&mut self.trace_id, Some(link.trace_id.as_bytes()));
+            append_id(&mut self.span_id, Some(link.span_id.as_bytes()));
+            self.trace_state.append_option(non_empty(link.trace_state));
+            self.attributes
+                .append_option(typed_attributes(&link.attributes));
+            self.dropped_attributes.push(link.dropped_attributes_count);
+            self.flags.push(link.flags);
+        }
+    }
+
+    fn finish(mut self) -> ArrayRef {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.trace_id.finish()),
+            Arc::new(self.span_id.finish()),
+            Arc::new(self.trace_state.finish()),
+            Arc::new(self.attributes.finish()),
+            Arc::new(UInt32Array::from(self.dropped_attributes)),
+            Arc::new(UInt32Array::from(self.flags)),
+        ];
+        list_of(link_fields(), self.lengths, columns)
+    }
+}
+
+type Parts<'a> = (SpanView<'a>, Vec<EventView<'a>>, Vec<LinkView<'a>>);
+
+fn read_view<'a>(item: &'a Item, attributes: &mut Entries<'a>) -> Result<Parts<'a>, ColumnsError> {
+    let mut parts = SpanParts {
+        attributes: std::mem::take(attributes),
+        ..SpanParts::default()
+    };
+    let view = SpanView::read(&item.message, &mut parts)
+        .map_err(|err| ColumnsError::new("a span's message", err))?;
+    *attributes = parts.attributes;
+    Ok((view, parts.events, parts.links))
+}
+
+/// Attributes in typed JSON; `None` for none.
+fn typed_attributes(attributes: &Entries<'_>) -> Option<String> {
+    let owned: Vec<(&str, Value)> = attributes
+        .iter()
+        .map(|(key, value)| (*key, value.to_value()))
+        .collect();
+    let json = || entries_to_json(owned.iter().map(|(key, value)| (*key, value)));
+    (!owned.is_empty()).then(|| json().to_string())
+}
+
+fn list_of(fields: Fields, lengths: Vec<usize>, columns: Vec<ArrayRef>) -> ArrayRef {
     let elements = StructArray::new(fields.clone(), columns, None);
     let offsets = OffsetBuffer::from_lengths(lengths);
     Arc::new(ListArray::new(
@@ -215,40 +373,6 @@ fn list_of(
         Arc::new(elements),
         None,
     ))
-}
-
-fn events_column(rows: &[&(Seq, Span)]) -> ArrayRef {
-    let events = || rows.iter().flat_map(|(_, span)| &span.events);
-    let event_names: StringArray = events().map(|event| non_empty(&event.name)).collect();
-    let columns: Vec<ArrayRef> = vec![
-        times(events().map(|event| Some(event.timestamp))),
-        Arc::new(event_names),
-        typed_attributes(events().map(|event| &event.attributes)),
-        Arc::new(UInt32Array::from_iter_values(
-            events().map(|event| event.dropped_attributes_count),
-        )),
-    ];
-    let lengths = rows.iter().map(|(_, span)| span.events.len());
-    list_of(event_fields(), lengths, columns)
-}
-
-fn links_column(rows: &[&(Seq, Span)]) -> ArrayRef {
-    let links = || rows.iter().flat_map(|(_, span)| &span.links);
-    let trace_states: StringArray = links().map(|link| non_empty(&link.trace_state)).collect();
-    let columns: Vec<ArrayRef> = vec![
-        trace_ids(links().map(|link| Some(&link.trace_id))),
-        span_ids(links().map(|link| Some(&link.span_id))),
-        Arc::new(trace_states),
-        typed_attributes(links().map(|link| &link.attributes)),
-        Arc::new(UInt32Array::from_iter_values(
-            links().map(|link| link.dropped_attributes_count),
-        )),
-        Arc::new(UInt32Array::from_iter_values(
-            links().map(|link| link.flags),
-        )),
-    ];
-    let lengths = rows.iter().map(|(_, span)| span.links.len());
-    list_of(link_fields(), lengths, columns)
 }
 
 fn elements_at(list: &ListArray, row: usize, name: &str) -> Result<ArrayRef, ColumnsError> {

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -39,6 +39,8 @@ pub struct Faults {
     pub drop_sync: Option<SyncPoint>,
     /// A sync point whose fsyncs fail with EIO.
     pub fail_sync: Option<SyncPoint>,
+    /// A sync point whose fsyncs take until this fault is gone.
+    pub stall_sync: Option<SyncPoint>,
     /// Bytes that fit; a write past it gets ENOSPC after writing what fits.
     pub capacity: Option<u64>,
     /// Paths below this cannot be changed.
@@ -49,6 +51,7 @@ pub struct Faults {
 #[derive(Debug, Clone, Default)]
 pub struct SimulatedDisk {
     state: Arc<Mutex<State>>,
+    faults_changed: Arc<Condvar>,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +87,7 @@ impl SimulatedDisk {
     /// Changes how the disk fails from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
+        self.faults_changed.notify_all();
     }
 
     /// Steps taken so far.
@@ -128,6 +132,7 @@ impl SimulatedDisk {
                 names,
                 ..State::default()
             })),
+            faults_changed: Arc::default(),
         }
     }
 
@@ -430,7 +435,11 @@ impl Write for SimulatedFile {
 
 impl DiskFile for SimulatedFile {
     fn sync(&mut self, point: SyncPoint) -> io::Result<()> {
-        let mut state = self.disk.state();
+        let stalls = |state: &mut State| state.faults.stall_sync == Some(point);
+        let changed = &self.disk.faults_changed;
+        let mut state = changed
+            .wait_while(self.disk.state(), stalls)
+            .unwrap_or_else(PoisonError::into_inner);
         state.step()?;
         if state.sync(point)? {
             state.files[self.file].synced = state.files[self.file].bytes.len();

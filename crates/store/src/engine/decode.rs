@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use model::time::NANOS_PER_MILLI;
 use model::{Encoding, Signal};
-use wire::otlp::{self, DecodeError};
+use wire::otlp::{self, DecodeError, Origins};
 use wire::{Rejected, Window};
 
 use crate::error::IngestError;
@@ -25,12 +26,17 @@ pub(super) struct Admitted {
 /// # Errors
 ///
 /// The body is no request of this signal and encoding.
-pub(super) fn admit(request: &IngestRequest, window: Window) -> Result<Admitted, IngestError> {
+pub(super) fn admit(
+    request: &IngestRequest,
+    window: Window,
+    origins: &Origins,
+) -> Result<Admitted, IngestError> {
     let body = decode(
         request.signal,
         request.encoding,
         &request.body,
         request.received_at,
+        origins,
     )
     .map_err(ingest_error)?;
     let refused = window.refused(times(&body.batch));
@@ -58,8 +64,14 @@ pub(super) fn admit(request: &IngestRequest, window: Window) -> Result<Admitted,
 /// # Errors
 ///
 /// The body cannot be decoded any more, although it could once.
-pub(super) fn decode_again(entry: &Entry) -> Result<Batch, DecodeError> {
-    let body = decode(entry.signal, entry.encoding, &entry.body, entry.received_at)?;
+pub(super) fn decode_again(entry: &Entry, origins: &Origins) -> Result<Batch, DecodeError> {
+    let body = decode(
+        entry.signal,
+        entry.encoding,
+        &entry.body,
+        entry.received_at,
+        origins,
+    )?;
     Ok(without(body.batch, &entry.rejected))
 }
 
@@ -74,15 +86,16 @@ struct Body {
 fn decode(
     signal: Signal,
     encoding: Encoding,
-    body: &[u8],
+    body: &Bytes,
     received_at: i64,
+    origins: &Origins,
 ) -> Result<Body, DecodeError> {
     let count = |kept: usize, rejected: usize| {
         u32::try_from(kept + rejected).expect("the decoder bounds the number of items")
     };
     Ok(match signal {
         Signal::Logs => {
-            let decoded = wire::decode_logs(encoding, body, received_at)?;
+            let decoded = wire::read_logs(encoding, body, received_at, origins)?;
             Body {
                 items: count(decoded.items.len(), decoded.rejected.len()),
                 batch: Batch::Logs(decoded.items),
@@ -90,7 +103,7 @@ fn decode(
             }
         }
         Signal::Spans => {
-            let decoded = otlp::decode_spans(encoding, body, received_at)?;
+            let decoded = otlp::read_spans(encoding, body, received_at, origins)?;
             Body {
                 items: count(decoded.items.len(), decoded.rejected.len()),
                 batch: Batch::Spans(decoded.items),
@@ -111,13 +124,9 @@ fn decode(
 /// Ordinal and time (Unix ns) of every item.
 fn times(batch: &Batch) -> Vec<(u32, i64)> {
     match batch {
-        Batch::Logs(items) => items
+        Batch::Logs(items) | Batch::Spans(items) => items
             .iter()
-            .map(|(ordinal, record)| (*ordinal, record.timestamp))
-            .collect(),
-        Batch::Spans(items) => items
-            .iter()
-            .map(|(ordinal, span)| (*ordinal, span.start))
+            .map(|(ordinal, item)| (*ordinal, item.time))
             .collect(),
         Batch::Metrics(batch) => batch
             .samples
@@ -139,8 +148,7 @@ fn without(mut batch: Batch, refused: &[u32]) -> Batch {
     }
     let keep = |ordinal: &u32| refused.binary_search(ordinal).is_err();
     match &mut batch {
-        Batch::Logs(items) => items.retain(|(ordinal, _)| keep(ordinal)),
-        Batch::Spans(items) => items.retain(|(ordinal, _)| keep(ordinal)),
+        Batch::Logs(items) | Batch::Spans(items) => items.retain(|(ordinal, _)| keep(ordinal)),
         Batch::Metrics(batch) => batch.samples.retain(|(ordinal, _)| keep(ordinal)),
     }
     batch

@@ -16,8 +16,10 @@ use crate::head::memory::Reservation;
 use crate::ingest::{IngestOutcome, IngestRequest, Readiness};
 use crate::log::{Entry, LogError};
 
-/// Memory that a request takes while it is decoded and applied, as a multiple of its body.
-const MEMORY_PER_BODY: usize = 8;
+/// Memory that a request takes until it is applied, as a multiple of its body: what is read in
+/// place takes the body and its rows, anything else is built of owned messages.
+const MEMORY_PER_BODY_IN_PLACE: usize = 2;
+const MEMORY_PER_BODY_OWNED: usize = 8;
 /// How long a request waits for memory: senders that are a little too fast are slowed down, and
 /// only told so when that does not help.
 const MEMORY_WAIT: Duration = Duration::from_secs(1);
@@ -81,7 +83,7 @@ impl Store {
 impl Inner {
     async fn ingest(self: Arc<Self>, request: IngestRequest) -> Result<IngestOutcome, IngestError> {
         self.check_open()?;
-        let reservation = self.reserve(request.body.len()).await?;
+        let reservation = self.reserve(memory_of(&request)).await?;
         let (request, admitted) = self.admit(request).await?;
         if admitted.outcome.accepted == 0 {
             return Ok(admitted.outcome);
@@ -109,8 +111,7 @@ impl Inner {
         }
     }
 
-    async fn reserve(&self, body_bytes: usize) -> Result<Reservation, IngestError> {
-        let wanted = body_bytes.saturating_mul(MEMORY_PER_BODY);
+    async fn reserve(&self, wanted: usize) -> Result<Reservation, IngestError> {
         let started = Instant::now();
         loop {
             let taken = match self.memory.reserve(wanted) {
@@ -144,11 +145,12 @@ impl Inner {
         let retention = i64::try_from(retention.as_nanos()).unwrap_or(i64::MAX);
         let window = Window::at(request.received_at, retention);
         if request.body.len() <= DECODED_IN_PLACE {
-            let admitted = admit(&request, window)?;
+            let admitted = admit(&request, window, &self.origins)?;
             return Ok((request, admitted));
         }
+        let origins = Arc::clone(&self.origins);
         let decoded = tokio::task::spawn_blocking(move || {
-            let admitted = admit(&request, window)?;
+            let admitted = admit(&request, window, &origins)?;
             Ok((request, admitted))
         });
         decoded
@@ -213,6 +215,18 @@ impl Inner {
             _ => IngestError::Unavailable(error.to_string()),
         }
     }
+}
+
+/// Memory that a request takes until it is applied, bytes.
+fn memory_of(request: &IngestRequest) -> usize {
+    let is_read_in_place =
+        request.signal != Signal::Metrics && request.encoding == Encoding::OtlpProtobuf;
+    let per_body = if is_read_in_place {
+        MEMORY_PER_BODY_IN_PLACE
+    } else {
+        MEMORY_PER_BODY_OWNED
+    };
+    request.body.len().saturating_mul(per_body)
 }
 
 fn count(signal: Signal, outcome: &IngestOutcome, elapsed: Duration) {

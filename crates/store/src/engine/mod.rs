@@ -35,6 +35,7 @@ use model::{Signal, TenantId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wire::otlp::Origins;
 
 pub use self::export::LogPages;
 pub use self::seal::ShutdownReport;
@@ -86,6 +87,8 @@ struct Inner {
     log: Arc<dyn IngestLog>,
     memory: Arc<Memory>,
     heads: Heads,
+    /// The resources and scopes of recent requests.
+    origins: Arc<Origins>,
     sequencer: Sequencer,
     /// Held while the log is cut: two cuts at once could each act on what the other has removed.
     cutting: tokio::sync::Mutex<()>,
@@ -205,6 +208,7 @@ impl Inner {
             objects,
             heads: Heads::new(row_group_rows, retention, Arc::clone(&memory), checkpoints),
             memory,
+            origins: Arc::new(Origins::new()),
             sequencer: Sequencer::default(),
             cutting: tokio::sync::Mutex::new(()),
             readiness: Mutex::new(Readiness::Replaying {

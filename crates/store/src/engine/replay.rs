@@ -68,8 +68,9 @@ impl Inner {
         let signal = entry.signal;
         if position > heads.applied(signal) {
             let received_at = entry.received_at;
+            let origins = Arc::clone(&self.origins);
             let batch = blocking("replay", move || {
-                decode_again(&entry).map_err(|error| StoreError::Encoding {
+                decode_again(&entry, &origins).map_err(|error| StoreError::Encoding {
                     action: "replay the ingest log",
                     message: format!(
                         "the record at position {position} cannot be decoded any more: {error}"

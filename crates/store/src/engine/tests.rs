@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use model::{Encoding, Signal, TenantId, TimeRange};
 use promql::SeriesSource;
 use serde_json::json;
 
 use super::*;
+use crate::disk::SyncPoint;
 use crate::disk::simulated::{Faults, SimulatedDisk};
 use crate::error::IngestError;
 use crate::ingest::IngestRequest;
@@ -316,6 +319,52 @@ async fn full_memory_refuses_until_heads_are_sealed() {
     }
     assert_eq!(found(&store).await.len(), 100, "{refused} were refused");
     store.shutdown().await.unwrap();
+}
+
+/// Whether the log or the splits are what the disk is slow with.
+#[tokio::test]
+async fn a_disk_that_stalls_holds_senders_back_and_memory_stays_bounded() {
+    for point in [SyncPoint::LogRecords, SyncPoint::ObjectContent] {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = SimulatedDisk::new();
+        let foundation = Foundation {
+            disk: Arc::new(disk.clone()),
+            catalog: Box::new(|catalog| Arc::new(catalog)),
+        };
+        let mut settings = config(directory.path());
+        settings.memory_bytes = 300_000;
+        let store = Store::open_on(foundation, settings).await.unwrap();
+        store.start();
+        ready(&store).await;
+
+        disk.set_faults(Faults {
+            stall_sync: Some(point),
+            ..Faults::default()
+        });
+        let text = "x".repeat(20_000);
+        let send = || store.ingest(logs(&[&text]));
+        let mut sent: FuturesUnordered<_> = std::iter::repeat_with(send).take(60).collect();
+        let (mut kept, mut refused) = (0, 0);
+        while let Some(outcome) = sent.next().await {
+            match outcome {
+                Ok(_) => kept += 1,
+                Err(IngestError::Full { .. }) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+            assert!(store.inner.memory.heads() < 400_000, "{point:?}");
+            // Somebody was told to wait, so the disk may go on.
+            if refused == 1 {
+                disk.set_faults(Faults::default());
+            }
+        }
+        assert!(refused > 0, "{point:?}");
+        // What it held back goes through as soon as heads are sealed.
+        while let Err(error) = store.ingest(logs(&[&text])).await {
+            assert!(matches!(error, IngestError::Full { .. }), "{error}");
+        }
+        assert_eq!(found(&store).await.len(), kept + 1, "{point:?}");
+        store.shutdown().await.unwrap();
+    }
 }
 
 #[tokio::test]

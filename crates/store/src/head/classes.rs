@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use model::{Resource, Seq};
+use wire::otlp::Item;
 
 use super::rows::{RowHead, RowsView};
 use super::{HeadRows, HeadSettings, SplitSummary};
@@ -62,31 +63,31 @@ impl<R: Row> ClassedHead<R> {
     }
 
     /// The rows of a batch by how long they are kept.
-    fn sorted(&self, batch: Vec<(Seq, R)>) -> BTreeMap<Duration, Vec<(Seq, R)>> {
+    fn sorted(&self, batch: Vec<(Seq, Item)>) -> BTreeMap<Duration, Vec<(Seq, Item)>> {
         let retention = &self.settings.retention;
         if retention.is_uniform() {
             return BTreeMap::from([(retention.longest(), batch)]);
         }
-        let mut sorted: BTreeMap<Duration, Vec<(Seq, R)>> = BTreeMap::new();
+        let mut sorted: BTreeMap<Duration, Vec<(Seq, Item)>> = BTreeMap::new();
         // Neighbours usually share their resource.
         let mut last: Option<(Arc<Resource>, Duration)> = None;
-        for (seq, row) in batch {
+        for (seq, item) in batch {
             let keep = match &last {
-                Some((resource, keep)) if Arc::ptr_eq(resource, row.resource()) => *keep,
+                Some((resource, keep)) if Arc::ptr_eq(resource, &item.resource) => *keep,
                 _ => {
-                    let keep = retention.of(row.resource().service());
-                    last = Some((Arc::clone(row.resource()), keep));
+                    let keep = retention.of(item.resource.service());
+                    last = Some((Arc::clone(&item.resource), keep));
                     keep
                 }
             };
-            sorted.entry(keep).or_default().push((seq, row));
+            sorted.entry(keep).or_default().push((seq, item));
         }
         sorted
     }
 }
 
 impl<R: Row> HeadRows for ClassedHead<R> {
-    type Batch = Vec<(Seq, R)>;
+    type Batch = Vec<(Seq, Item)>;
 
     fn arrived(batch: &Self::Batch) -> Option<Arrived> {
         RowHead::<R>::arrived(batch)
@@ -100,6 +101,10 @@ impl<R: Row> HeadRows for ClassedHead<R> {
         for (keep, rows) in self.sorted(batch) {
             self.class(keep).apply(rows);
         }
+    }
+
+    fn arrived(batch: &Self::Batch) -> Option<Arrived> {
+        RowHead::<R>::arrived(batch)
     }
 
     fn size_bytes(&self) -> usize {
@@ -178,7 +183,7 @@ mod tests {
             let mut resource = Resource::default();
             resource.attributes.0.push(name);
             record.resource = Arc::new(resource);
-            (Seq::new(1, n as u32), record)
+            (Seq::new(1, n as u32), Item::of_log(&record))
         });
         head.apply(rows.collect());
         assert_eq!((head.rows(), head.parts()), (5, 2));

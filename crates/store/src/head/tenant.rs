@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use model::{LogRecord, Seq, Signal, Span, TenantId};
 use tokio::sync::oneshot;
+use wire::otlp::{Item, MetricBatch};
 
 use super::chain::{Chain, Head};
 use super::classes::ClassedHead;
@@ -18,9 +19,9 @@ use crate::retention::Retention;
 
 /// The accepted items of one log record, whatever their signal.
 pub(crate) enum Batch {
-    Logs(Vec<(u32, LogRecord)>),
-    Spans(Vec<(u32, Span)>),
-    Metrics(wire::otlp::MetricBatch),
+    Logs(Vec<(u32, Item)>),
+    Spans(Vec<(u32, Item)>),
+    Metrics(MetricBatch),
 }
 
 impl Batch {

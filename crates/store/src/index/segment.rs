@@ -3,25 +3,27 @@
 use bytes::Bytes;
 use tantivy::directory::{Directory, OwnedBytes, RamDirectory};
 use tantivy::fastfield::{AliveBitSet, write_alive_bitset};
-use tantivy::index::{Segment, SegmentReader};
+use tantivy::index::{Segment, SegmentComponent, SegmentReader};
 use tantivy::indexer::merge_filtered_segments;
+use tantivy::postings::{FieldSerializer, InvertedIndexSerializer};
 use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::{
     BitSet, DocSet, Index, IndexSettings, InvertedIndexReader, TERMINATED, TantivyDocument,
 };
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::container::{Container, pack};
-use super::terms::BlockTerms;
+use super::terms::{BlockTerms, Dictionary, Masks};
 use super::walk::WordWalk;
 use super::{BlockSet, IndexField};
 
-/// Memory that tantivy's writer sizes its first hash table by, bytes.
-const WRITER_MEMORY: usize = 32 << 20;
+/// Memory that tantivy's writer sizes its hash table by, bytes; no term ever lies in it.
+const WRITER_MEMORY: usize = 1 << 20;
 
 /// Why an index could not be made or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -110,33 +112,117 @@ pub fn build(parts: &[IndexPart<'_>]) -> Result<BuiltIndex, IndexError> {
 }
 
 /// The index of row groups in memory alone.
+///
+/// tantivy's writer would look every term of every block up in a table. The terms of each row
+/// group are sorted already: merged, they go straight into tantivy's dictionary and postings.
 fn index_of(parts: &[IndexPart<'_>]) -> Result<(Index, RamDirectory), IndexError> {
+    let row_groups: Vec<&BlockTerms> = parts
+        .iter()
+        .filter_map(|part| match part {
+            IndexPart::RowGroup(terms) => Some(*terms),
+            IndexPart::Split(..) => None,
+        })
+        .collect();
     let directory = RamDirectory::create();
+    let blocks = row_groups.iter().map(|terms| terms.blocks).sum();
+    let index = without_terms(&directory, blocks).map_err(IndexError::from_display)?;
+    write_terms(&index, &directory, &row_groups)?;
+    Ok((index, directory))
+}
+
+/// An index of `blocks` documents that have no terms.
+fn without_terms(directory: &RamDirectory, blocks: usize) -> tantivy::Result<Index> {
     let mut writer = Index::builder()
         .schema(schema())
-        .single_segment_index_writer::<TantivyDocument>(directory.clone(), WRITER_MEMORY)
-        .map_err(IndexError::from_display)?;
-    for part in parts {
-        let IndexPart::RowGroup(terms) = part else {
-            continue;
-        };
-        for block in 0..terms.blocks {
-            let mut document = TantivyDocument::new();
-            for kind in IndexField::ALL {
-                let dictionary = terms.dictionary(kind);
-                for index in 0..dictionary.len() {
-                    if dictionary.mask(index) & (1 << block) != 0 {
-                        document.add_text(field(kind), dictionary.term(index));
-                    }
-                }
-            }
-            writer
-                .add_document(document)
-                .map_err(IndexError::from_display)?;
-        }
+        .single_segment_index_writer(directory.clone(), WRITER_MEMORY)?;
+    for _ in 0..blocks {
+        writer.add_document(TantivyDocument::new())?;
     }
-    let index = writer.finalize().map_err(IndexError::from_display)?;
-    Ok((index, directory))
+    writer.finalize()
+}
+
+/// Puts the row groups' terms in the place of the empty dictionaries of an index.
+fn write_terms(
+    index: &Index,
+    directory: &RamDirectory,
+    row_groups: &[&BlockTerms],
+) -> Result<(), IndexError> {
+    let segment = only_segment(index)?;
+    for component in [
+        SegmentComponent::Terms,
+        SegmentComponent::Postings,
+        SegmentComponent::Positions,
+    ] {
+        directory
+            .delete(&segment.relative_path(component))
+            .map_err(IndexError::from_display)?;
+    }
+    write_fields(&segment, row_groups).map_err(IndexError::from_display)
+}
+
+fn write_fields(segment: &Segment, row_groups: &[&BlockTerms]) -> tantivy::Result<()> {
+    let mut serializer = InvertedIndexSerializer::open(segment)?;
+    for kind in IndexField::ALL {
+        // The number of tokens would only weigh in scores, which nobody asks for.
+        let mut terms = serializer.new_field(field(kind), 0, None)?;
+        merge(kind, row_groups, &mut terms)?;
+        terms.close()?;
+    }
+    serializer.close()?;
+    Ok(())
+}
+
+/// Merges one field's terms of all row groups into one ascending sequence.
+fn merge(
+    kind: IndexField,
+    row_groups: &[&BlockTerms],
+    out: &mut FieldSerializer<'_>,
+) -> std::io::Result<()> {
+    let mut first_block = 0;
+    let mut first_blocks = Vec::with_capacity(row_groups.len());
+    let mut waiting = BinaryHeap::with_capacity(row_groups.len());
+    for (group, terms) in row_groups.iter().enumerate() {
+        first_blocks.push(first_block);
+        first_block += terms.blocks as u32;
+        waiting.extend(Waiting::at(terms.dictionary(kind), group, 0));
+    }
+    let mut open: Option<&[u8]> = None;
+    // Of equal terms the one of the earlier row group comes first, so blocks ascend.
+    while let Some(Reverse(next)) = waiting.pop() {
+        if open.replace(next.term) != Some(next.term) {
+            out.close_term()?;
+            out.new_term_without_freq(next.term)?;
+        }
+        let dictionary = row_groups[next.group].dictionary(kind);
+        let mut mask = dictionary.mask(next.index);
+        while mask != 0 {
+            out.write_doc(first_blocks[next.group] + mask.trailing_zeros(), 0, &[]);
+            mask &= mask - 1;
+        }
+        waiting.extend(Waiting::at(dictionary, next.group, next.index + 1));
+    }
+    out.close_term()
+}
+
+/// The next term of a row group. The fields' order is the order of merging.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Waiting<'a> {
+    term: &'a [u8],
+    group: usize,
+    index: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn at(dictionary: &'a Dictionary, group: usize, index: usize) -> Option<Reverse<Self>> {
+        let is_there = index < dictionary.len();
+        is_there.then(|| {
+            Reverse(Self {
+                term: dictionary.term_bytes(index),
+                group,
+                index,
+            })
+        })
+    }
 }
 
 fn files_of(index: &Index, directory: &RamDirectory) -> Result<BuiltIndex, IndexError> {
@@ -367,7 +453,7 @@ impl BlockIndex {
     ///
     /// The index is damaged.
     pub fn terms_of(&self, range: std::ops::Range<usize>) -> Result<BlockTerms, IndexError> {
-        let mut masks: [HashMap<String, u32>; 2] = Default::default();
+        let mut masks: [Masks; 2] = Default::default();
         for (kind, masks) in IndexField::ALL.into_iter().zip(&mut masks) {
             let terms = self.inverted(kind).terms();
             let mut stream = terms.stream().map_err(IndexError::from_display)?;
@@ -382,11 +468,11 @@ impl BlockIndex {
                     .fold(0_u32, |mask, (bit, _)| mask | 1 << bit);
                 if mask != 0 {
                     let term = std::str::from_utf8(term).map_err(IndexError::from_display)?;
-                    masks.insert(term.to_owned(), mask);
+                    masks.add(term, mask);
                 }
             }
         }
         let [words, pairs] = masks;
-        Ok(BlockTerms::from_masks(range.len(), words, pairs))
+        Ok(BlockTerms::from_masks(range.len(), &words, &pairs))
     }
 }

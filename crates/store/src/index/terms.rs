@@ -1,15 +1,19 @@
 //! The terms of a row group's blocks, in memory: a sorted dictionary with one bit for each block.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type};
 use arrow::record_batch::RecordBatch;
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashTable};
 use query::schema;
 use query::text::text_of;
 use query::words;
 
-use super::{BLOCK_ROWS, IndexField, MAX_BLOCKS, marker, pair};
+use super::{BLOCK_ROWS, IndexField, MAX_BLOCKS, SEPARATOR, marker};
 use crate::columns::{Family, Promotion};
 
 /// Values longer than this, in bytes, are not indexed.
@@ -21,41 +25,111 @@ const FEW_VALUES: usize = 256;
 /// A column is indexed when each value occurs this often on average.
 const MIN_REPEATS: usize = 4;
 
+/// Distinct texts in the order in which they came, each with the blocks that hold it. The texts
+/// lie in one run of bytes.
+#[derive(Debug, Default)]
+pub(super) struct Masks {
+    by_text: HashTable<u32>,
+    state: RandomState,
+    texts: Texts,
+    masks: Vec<u32>,
+}
+
+/// Texts one after the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Texts {
+    bytes: Vec<u8>,
+    /// Where each text ends in `bytes`.
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    fn get(&self, index: usize) -> &[u8] {
+        let start = match index {
+            0 => 0,
+            _ => self.ends[index - 1] as usize,
+        };
+        &self.bytes[start..self.ends[index] as usize]
+    }
+
+    fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        // A row group holds far less than 4 GiB of distinct terms: its text columns are bounded by
+        // 32-bit offsets themselves.
+        self.ends.push(self.bytes.len() as u32);
+    }
+}
+
+impl Masks {
+    /// Adds blocks to a text's.
+    pub(super) fn add(&mut self, text: &str, mask: u32) {
+        let Self {
+            by_text,
+            state,
+            texts,
+            masks,
+        } = self;
+        let hash = |text: &[u8]| {
+            let mut hasher = state.build_hasher();
+            hasher.write(text);
+            hasher.finish()
+        };
+        let text = text.as_bytes();
+        let entry = by_text.entry(
+            hash(text),
+            |&index| texts.get(index as usize) == text,
+            |&index| hash(texts.get(index as usize)),
+        );
+        let index = *entry.or_insert_with(|| masks.len() as u32).get() as usize;
+        if index == masks.len() {
+            texts.push(text);
+            masks.push(0);
+        }
+        masks[index] |= mask;
+    }
+}
+
 /// Terms with the blocks that hold them: bit `i` of a mask is block `i` of the row group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Dictionary {
-    bytes: Vec<u8>,
-    /// Where each term ends in `bytes`; terms ascend.
-    ends: Vec<u32>,
+    /// Ascending.
+    terms: Texts,
     masks: Vec<u32>,
 }
 
 impl Dictionary {
-    fn new(terms: HashMap<String, u32>) -> Self {
-        let mut terms: Vec<(String, u32)> = terms.into_iter().collect();
-        terms.sort_unstable();
-        let mut dictionary = Self::default();
-        for (term, mask) in terms {
-            dictionary.bytes.extend_from_slice(term.as_bytes());
-            // A row group holds far less than 4 GiB of distinct terms: its text columns are
-            // bounded by 32-bit offsets themselves.
-            dictionary.ends.push(dictionary.bytes.len() as u32);
-            dictionary.masks.push(mask);
+    fn new(masks: &Masks) -> Self {
+        // Most comparisons are decided by the first eight bytes.
+        let mut order: Vec<(u64, u32)> = (0..masks.masks.len())
+            .map(|index| (first_bytes(masks.texts.get(index)), index as u32))
+            .collect();
+        let text = |index: u32| masks.texts.get(index as usize);
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| text(a.1).cmp(text(b.1))));
+        let mut dictionary = Self {
+            terms: Texts {
+                bytes: Vec::with_capacity(masks.texts.bytes.len()),
+                ends: Vec::with_capacity(order.len()),
+            },
+            masks: Vec::with_capacity(order.len()),
+        };
+        for (_, index) in order {
+            dictionary.terms.push(text(index));
+            dictionary.masks.push(masks.masks[index as usize]);
         }
         dictionary
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.masks.len()
     }
 
     pub(crate) fn term(&self, index: usize) -> &str {
-        let start = match index {
-            0 => 0,
-            _ => self.ends[index - 1] as usize,
-        };
-        std::str::from_utf8(&self.bytes[start..self.ends[index] as usize])
-            .expect("terms were cut from strings")
+        std::str::from_utf8(self.terms.get(index)).expect("terms were cut from strings")
+    }
+
+    /// A term's bytes, without checking that they are text.
+    pub(super) fn term_bytes(&self, index: usize) -> &[u8] {
+        self.terms.get(index)
     }
 
     pub(crate) fn mask(&self, index: usize) -> u32 {
@@ -77,8 +151,16 @@ impl Dictionary {
     }
 
     fn size_bytes(&self) -> usize {
-        self.bytes.len() + 8 * self.ends.len()
+        self.terms.bytes.len() + 8 * self.masks.len()
     }
+}
+
+/// The first eight bytes as a number that sorts as they do; shorter texts are filled up with zeros.
+fn first_bytes(text: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    let length = text.len().min(8);
+    first[..length].copy_from_slice(&text[..length]);
+    u64::from_be_bytes(first)
 }
 
 /// The terms of one row group's blocks.
@@ -102,11 +184,7 @@ impl BlockTerms {
         (builder.finish(blocks), unrepeated)
     }
 
-    pub(super) fn from_masks(
-        blocks: usize,
-        words: HashMap<String, u32>,
-        pairs: HashMap<String, u32>,
-    ) -> Self {
+    pub(super) fn from_masks(blocks: usize, words: &Masks, pairs: &Masks) -> Self {
         Self {
             blocks,
             words: Dictionary::new(words),
@@ -135,9 +213,11 @@ impl BlockTerms {
 /// Collects the terms of one row group, column by column.
 #[derive(Debug, Default)]
 pub struct TermsBuilder {
-    words: HashMap<String, u32>,
-    pairs: HashMap<String, u32>,
+    words: Masks,
+    pairs: Masks,
     unrepeated: HashSet<String>,
+    /// For putting pairs together.
+    pair: String,
 }
 
 impl TermsBuilder {
@@ -180,49 +260,97 @@ impl TermsBuilder {
         for (row, text) in texts.iter().enumerate() {
             for word in words::split(text.unwrap_or_default()) {
                 let word = words::lowercase(word);
-                set_bit(&mut self.words, words::indexed(&word), row);
+                self.words.add(words::indexed(&word), block_bit(row));
             }
         }
     }
 
     /// Adds a column's values; whether they repeat often enough to be indexed.
     fn add_values(&mut self, column: &str, values: &ArrayRef) -> bool {
-        let mut masks: HashMap<String, u32> = HashMap::new();
-        let mut too_long = 0_u32;
-        let mut present = 0_u32;
-        let mut last: Option<(String, usize)> = None;
-        for_each_text(values, |row, text| {
-            let block = row / BLOCK_ROWS;
-            present |= 1 << block;
-            // Rows are sorted by stream, so a value often equals the one before.
-            if last
-                .as_ref()
-                .is_some_and(|(before, at)| before == text && *at == block)
-            {
-                return;
+        match values.data_type() {
+            DataType::Utf8 => {
+                let mut too_long = 0;
+                let texts = values.as_string::<i32>().iter().enumerate();
+                let texts = texts.filter_map(|(row, text)| Some((row, text?)));
+                let short = texts.filter(|(row, text)| {
+                    let is_short = text.len() <= MAX_VALUE_BYTES;
+                    if !is_short {
+                        too_long |= block_bit(*row);
+                    }
+                    is_short
+                });
+                let masks = masks_of(short, values);
+                if masks.is_some() {
+                    self.mark(column, too_long);
+                }
+                self.add_pairs(column, values, masks, |text| Cow::Borrowed(text))
             }
-            if text.len() > MAX_VALUE_BYTES {
-                too_long |= 1 << block;
-            } else {
-                set_bit(&mut masks, text, row);
+            DataType::Int32 => {
+                let numbers = values.as_primitive::<Int32Type>().iter();
+                self.add_numbers(column, values, numbers, |number| number.to_string())
             }
-            last = Some((text.to_owned(), block));
-        });
-        let rows = values.len() - values.null_count();
-        if masks.len() > FEW_VALUES && masks.len() * MIN_REPEATS > rows {
-            self.mark(column, present);
-            return false;
+            DataType::Int64 => {
+                let numbers = values.as_primitive::<Int64Type>().iter();
+                self.add_numbers(column, values, numbers, |number| number.to_string())
+            }
+            DataType::Boolean => {
+                self.add_numbers(column, values, values.as_boolean().iter(), |flag| {
+                    flag.to_string()
+                })
+            }
+            DataType::Float64 => {
+                let numbers = values.as_primitive::<Float64Type>().iter();
+                let bits = numbers.map(|number| number.map(f64::to_bits));
+                self.add_numbers(column, values, bits, |bits| {
+                    let value = model::Value::Double(f64::from_bits(bits));
+                    text_of(&value).unwrap_or_default().into_owned()
+                })
+            }
+            other => unreachable!("no indexed column has the type {other}"),
         }
-        self.mark(column, too_long);
+    }
+
+    fn add_numbers<K: Copy + Eq + Hash>(
+        &mut self,
+        column: &str,
+        values: &ArrayRef,
+        numbers: impl Iterator<Item = Option<K>>,
+        text: impl Fn(K) -> String,
+    ) -> bool {
+        let present = numbers.enumerate();
+        let present = present.filter_map(|(row, number)| Some((row, number?)));
+        let masks = masks_of(present, values);
+        self.add_pairs(column, values, masks, |number| Cow::Owned(text(number)))
+    }
+
+    /// Adds the pairs of a column, or its marker when it has too many values to be indexed; whether
+    /// it is.
+    fn add_pairs<'t, K>(
+        &mut self,
+        column: &str,
+        values: &ArrayRef,
+        masks: Option<HashMap<K, u32, RandomState>>,
+        text: impl Fn(K) -> Cow<'t, str>,
+    ) -> bool {
+        let Some(masks) = masks else {
+            self.mark(column, blocks_with_values(values));
+            return false;
+        };
+        self.pair.clear();
+        self.pair.push_str(column);
+        self.pair.push(SEPARATOR);
+        let value_starts = self.pair.len();
         for (value, mask) in masks {
-            *self.pairs.entry(pair(column, &value)).or_default() |= mask;
+            self.pair.truncate(value_starts);
+            self.pair.push_str(&text(value));
+            self.pairs.add(&self.pair, mask);
         }
         true
     }
 
     fn mark(&mut self, column: &str, mask: u32) {
         if mask != 0 {
-            *self.pairs.entry(marker(column)).or_default() |= mask;
+            self.pairs.add(&marker(column), mask);
         }
     }
 
@@ -236,7 +364,7 @@ impl TermsBuilder {
                 continue;
             }
             for key in overflow_keys(text) {
-                self.mark(&format!("{}{key}", family.prefix()), 1 << block);
+                self.mark(&format!("{}{key}", family.prefix()), block_bit(row));
             }
         }
     }
@@ -244,12 +372,12 @@ impl TermsBuilder {
     /// The terms of a row group with this many blocks.
     pub fn finish(self, blocks: usize) -> BlockTerms {
         debug_assert!(blocks <= MAX_BLOCKS, "a mask has a bit for each block");
-        BlockTerms::from_masks(blocks, self.words, self.pairs)
+        BlockTerms::from_masks(blocks, &self.words, &self.pairs)
     }
 }
 
 fn promotion_of(name: &str, data_type: &DataType) -> Option<Promotion> {
-    Promotion::from_field(&arrow::datatypes::Field::new(name, data_type.clone(), true))
+    Promotion::from_field(&Field::new(name, data_type.clone(), true))
 }
 
 /// The keys of the attributes in an overflow column's JSON.
@@ -266,44 +394,42 @@ fn overflow_keys(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn set_bit(masks: &mut HashMap<String, u32>, term: &str, row: usize) {
-    let bit = 1 << (row / BLOCK_ROWS);
-    match masks.get_mut(term) {
-        Some(mask) => *mask |= bit,
-        None => {
-            masks.insert(term.to_owned(), bit);
-        }
-    }
+/// The bit of the block that a row lies in.
+fn block_bit(row: usize) -> u32 {
+    1 << (row / BLOCK_ROWS)
 }
 
-/// Calls `visit` with the row and text form of each value that is not null.
-fn for_each_text(values: &ArrayRef, mut visit: impl FnMut(usize, &str)) {
-    let valid = |row: &usize| values.is_valid(*row);
-    let rows = (0..values.len()).filter(valid);
-    match values.data_type() {
-        DataType::Utf8 => {
-            let texts = values.as_string::<i32>();
-            rows.for_each(|row| visit(row, texts.value(row)));
+/// The blocks in which a column has a value.
+fn blocks_with_values(values: &ArrayRef) -> u32 {
+    let mut mask = 0;
+    for start in (0..values.len()).step_by(BLOCK_ROWS) {
+        let block = values.slice(start, BLOCK_ROWS.min(values.len() - start));
+        if block.null_count() < block.len() {
+            mask |= block_bit(start);
         }
-        DataType::Int32 => {
-            let numbers = values.as_primitive::<Int32Type>();
-            rows.for_each(|row| visit(row, &numbers.value(row).to_string()));
-        }
-        DataType::Int64 => {
-            let numbers = values.as_primitive::<Int64Type>();
-            rows.for_each(|row| visit(row, &numbers.value(row).to_string()));
-        }
-        DataType::Boolean => {
-            let flags = values.as_boolean();
-            rows.for_each(|row| visit(row, if flags.value(row) { "true" } else { "false" }));
-        }
-        DataType::Float64 => {
-            let numbers = values.as_primitive::<Float64Type>();
-            rows.for_each(|row| {
-                let value = model::Value::Double(numbers.value(row));
-                visit(row, &text_of(&value).unwrap_or_default());
-            });
-        }
-        other => unreachable!("no indexed column has the type {other}"),
     }
+    mask
+}
+
+/// The distinct values of a column, given with their rows, each with the blocks that hold it;
+/// `None` as soon as they are too many to be indexed.
+fn masks_of<K: Copy + Eq + Hash>(
+    rows: impl Iterator<Item = (usize, K)>,
+    column: &ArrayRef,
+) -> Option<HashMap<K, u32, RandomState>> {
+    let at_most = FEW_VALUES.max((column.len() - column.null_count()) / MIN_REPEATS);
+    let mut masks = HashMap::with_hasher(RandomState::default());
+    let mut last: Option<(u32, K)> = None;
+    for (row, value) in rows {
+        let block = block_bit(row);
+        // Rows are sorted by stream, so a value often equals the one before.
+        if last.replace((block, value)) == Some((block, value)) {
+            continue;
+        }
+        *masks.entry(value).or_insert(0) |= block;
+        if masks.len() > at_most {
+            return None;
+        }
+    }
+    Some(masks)
 }

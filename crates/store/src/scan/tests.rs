@@ -8,14 +8,14 @@ use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use datafusion::common::DFSchema;
 use datafusion::prelude::SessionContext;
-use model::{Attributes, LogRecord, Resource, Seq, SpanId, TimeRange, TraceId, Value};
+use model::{Attributes, LogRecord, Resource, Seq, Span, SpanId, TimeRange, TraceId, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use query::schema::Table;
 
 use super::*;
 use crate::columns::logical::logical_column;
-use crate::columns::{OpenRows, Promotions, arbitrary, encode, promote};
+use crate::columns::{OpenRows, arbitrary, encode, to_items};
 use crate::error::{QueryError, StoreError};
 use crate::index::BLOCK_ROWS;
 use crate::search::{
@@ -142,8 +142,8 @@ async fn snapshot_of(rows: &Rows) -> Snapshot {
                 .push(Arc::new(RowGroup::build(group).unwrap()));
         }
     }
-    let mut open = OpenRows::new();
-    parts.for_each(|part| open.append(part));
+    let mut open: OpenRows<LogRecord> = OpenRows::new();
+    parts.for_each(|part| open.append(to_items(&part)));
     snapshot.open = open.snapshot();
     snapshot
 }
@@ -152,9 +152,8 @@ async fn snapshot_of(rows: &Rows) -> Snapshot {
 fn naive(rows: &Rows, query: &str, range: TimeRange, order: Order) -> Vec<Seq> {
     let filter = query::search::compile(query, 0).unwrap();
     let schema = Table::Logs.schema(&filter.keys);
-    let mut promotions = Promotions::new();
-    promote(rows, &mut promotions);
-    let physical = encode(&rows.iter().collect::<Vec<_>>(), &promotions).unwrap();
+    let items = to_items(rows);
+    let physical = encode::<LogRecord>(&items.iter().collect::<Vec<_>>()).unwrap();
     let columns = schema
         .fields()
         .iter()
@@ -591,8 +590,9 @@ async fn a_trace_is_found_in_every_part() {
     let split = Split::open("spans/x.parquet", SplitSource::Memory(bytes))
         .await
         .unwrap();
-    let mut open = OpenRows::new();
-    open.append((15..20).map(|n| span(n, 1 + (n % 3) as u8)).collect());
+    let mut open: OpenRows<Span> = OpenRows::new();
+    let rows: Vec<_> = (15..20).map(|n| span(n, 1 + (n % 3) as u8)).collect();
+    open.append(to_items(&rows));
     let snapshot = Snapshot {
         open: open.snapshot(),
         row_groups: vec![group(12..15)],

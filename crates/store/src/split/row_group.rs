@@ -14,12 +14,13 @@ use parquet::file::properties::{
 };
 use parquet::schema::types::ColumnPath;
 use query::schema::{self, Table};
+use wire::otlp::Item;
 
 use super::damage::encoding;
 use super::details::ServiceRows;
 use super::parquet_file::ParquetFile;
 use crate::columns::typed_json::entries_to_json;
-use crate::columns::{ColumnsError, Promotions, Row, encode, names, promote};
+use crate::columns::{self, ColumnsError, Row, names};
 use crate::error::StoreError;
 use crate::index::{BLOCK_ROWS, BlockTerms, MAX_BLOCKS};
 
@@ -47,29 +48,28 @@ pub struct RowGroup {
 }
 
 impl RowGroup {
-    /// Sorts and encodes rows. CPU-heavy.
+    /// Sorts and encodes rows of a head. CPU-heavy.
     ///
     /// # Errors
     ///
     /// No rows, more than [`MAX_ROW_GROUP_ROWS`], or more text in one column than 2 GiB.
+    pub fn encode<'a, R: Row>(
+        rows: impl IntoIterator<Item = &'a (Seq, Item)>,
+    ) -> Result<Self, StoreError> {
+        let rows = sorted(rows.into_iter().collect())?;
+        let batch = columns::encode::<R>(&rows).map_err(columns_error)?;
+        Self::of_sorted(R::TABLE, &batch)
+    }
+
+    /// Sorts and encodes rows on their own. CPU-heavy.
+    ///
+    /// # Errors
+    ///
+    /// As [`RowGroup::encode`].
     pub fn build<'a, R: Row>(
         rows: impl IntoIterator<Item = &'a (Seq, R)>,
     ) -> Result<Self, StoreError> {
-        let mut rows: Vec<&(Seq, R)> = rows.into_iter().collect();
-        let mut promotions = Promotions::new();
-        promote(rows.iter().copied(), &mut promotions);
-        if rows.is_empty() || rows.len() > MAX_ROW_GROUP_ROWS {
-            return Err(StoreError::Encoding {
-                action: "encode a row group",
-                message: format!("{} rows; expected 1 to {MAX_ROW_GROUP_ROWS}", rows.len()),
-            });
-        }
-        let streams = stream_ranks(&rows);
-        rows.sort_by_cached_key(|(seq, row)| {
-            (streams[&Arc::as_ptr(row.resource())], row.time(), *seq)
-        });
-        let batch = encode(&rows, &promotions).map_err(columns_error)?;
-        Self::of_sorted(R::TABLE, &batch)
+        Self::encode::<R>(&columns::to_items(rows))
     }
 
     /// Encodes physical columns whose rows are in their final order already. CPU-heavy.
@@ -127,29 +127,60 @@ pub(super) fn columns_error(err: ColumnsError) -> StoreError {
     }
 }
 
-/// The order of the streams that rows belong to, by the address of their shared resource. Equal
-/// resources have equal ranks, whether they are shared or not.
-fn stream_ranks<R: Row>(rows: &[&(Seq, R)]) -> HashMap<*const Resource, usize> {
-    let mut keys: HashMap<*const Resource, (String, String)> = HashMap::new();
-    for (_, row) in rows {
-        let resource = row.resource();
-        keys.entry(Arc::as_ptr(resource)).or_insert_with(|| {
-            let identity = format!(
-                "{}{}{}",
-                entries_to_json(resource.attributes.iter()),
-                resource.dropped_attributes_count,
-                resource.schema_url
-            );
-            (resource.service().to_owned(), identity)
+/// The rows by stream, time and seq.
+fn sorted(rows: Vec<&(Seq, Item)>) -> Result<Vec<&(Seq, Item)>, StoreError> {
+    if rows.is_empty() || rows.len() > MAX_ROW_GROUP_ROWS {
+        return Err(StoreError::Encoding {
+            action: "encode a row group",
+            message: format!("{} rows; expected 1 to {MAX_ROW_GROUP_ROWS}", rows.len()),
         });
     }
-    let mut ordered: Vec<(String, String)> = keys.values().cloned().collect();
+    let streams = stream_ranks(&rows);
+    let mut keyed: Vec<((usize, i64, Seq), &(Seq, Item))> = rows
+        .into_iter()
+        .zip(streams)
+        .map(|(row, stream)| ((stream, row.1.time, row.0), row))
+        .collect();
+    keyed.sort_unstable_by_key(|(key, _)| *key);
+    Ok(keyed.into_iter().map(|(_, row)| row).collect())
+}
+
+/// For each row the rank of the stream it belongs to, by service, then resource. Equal resources
+/// have equal ranks, whether they are shared or not.
+fn stream_ranks(rows: &[&(Seq, Item)]) -> Vec<usize> {
+    let mut known: HashMap<*const Resource, usize> = HashMap::new();
+    let mut identities: Vec<(&str, String)> = Vec::new();
+    let mut last: Option<(&Arc<Resource>, usize)> = None;
+    let mut of_rows: Vec<usize> = Vec::with_capacity(rows.len());
+    for (_, item) in rows {
+        let resource = &item.resource;
+        let index = match last {
+            Some((before, index)) if Arc::ptr_eq(before, resource) => index,
+            _ => *known.entry(Arc::as_ptr(resource)).or_insert_with(|| {
+                identities.push((resource.service(), identity(resource)));
+                identities.len() - 1
+            }),
+        };
+        last = Some((resource, index));
+        of_rows.push(index);
+    }
+    let mut ordered: Vec<&(&str, String)> = identities.iter().collect();
     ordered.sort_unstable();
     ordered.dedup();
-    let rank = |key: &(String, String)| ordered.partition_point(|other| other < key);
-    keys.iter()
-        .map(|(pointer, key)| (*pointer, rank(key)))
-        .collect()
+    let ranks: Vec<usize> = identities
+        .iter()
+        .map(|key| ordered.partition_point(|other| *other < key))
+        .collect();
+    of_rows.into_iter().map(|index| ranks[index]).collect()
+}
+
+fn identity(resource: &Resource) -> String {
+    format!(
+        "{}{}{}",
+        entries_to_json(resource.attributes.iter()),
+        resource.dropped_attributes_count,
+        resource.schema_url
+    )
 }
 
 fn encode_file(

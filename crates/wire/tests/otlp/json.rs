@@ -3,7 +3,7 @@
 use model::{Encoding, LogRecord, Value};
 
 fn records(json: &str) -> Vec<LogRecord> {
-    wire::otlp::decode_logs(Encoding::OtlpJson, json.as_bytes(), 7)
+    crate::decode_logs(Encoding::OtlpJson, json.as_bytes(), 7)
         .unwrap_or_else(|err| panic!("{json}: {err}"))
         .items
         .into_iter()
@@ -97,7 +97,7 @@ fn every_kind_of_value_is_read() {
 #[test]
 fn bytes_that_are_no_utf8_are_refused_even_in_unknown_fields() {
     let body = b"{\n\"future\":\"\xff\"}";
-    let err = wire::otlp::decode_logs(Encoding::OtlpJson, body, 7).unwrap_err();
+    let err = crate::decode_logs(Encoding::OtlpJson, body, 7).unwrap_err();
     assert_eq!(
         err.to_string(),
         "malformed JSON at line 2, column 11: the body is not UTF-8"
@@ -147,7 +147,7 @@ fn errors_say_where_and_what() {
         ("{} {}", "trailing characters"),
     ];
     for (json, expected) in cases {
-        let err = wire::otlp::decode_logs(Encoding::OtlpJson, json.as_bytes(), 7).unwrap_err();
+        let err = crate::decode_logs(Encoding::OtlpJson, json.as_bytes(), 7).unwrap_err();
         assert!(err.to_string().contains(expected), "{json}: {err}");
     }
 }

@@ -28,10 +28,10 @@ fn one_scope(log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
 fn deep_json_is_an_error() {
     let deep = r#"{"arrayValue":{"values":["#.repeat(10_000);
     let json = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{deep}"#);
-    let err = wire::otlp::decode_logs(Encoding::OtlpJson, json.as_bytes(), 7).unwrap_err();
+    let err = crate::decode_logs(Encoding::OtlpJson, json.as_bytes(), 7).unwrap_err();
     assert!(err.to_string().contains("recursion limit"), "{err}");
     let brackets = "[".repeat(10_000);
-    assert!(wire::otlp::decode_logs(Encoding::OtlpJson, brackets.as_bytes(), 7).is_err());
+    assert!(crate::decode_logs(Encoding::OtlpJson, brackets.as_bytes(), 7).is_err());
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn deep_protobuf_is_an_error() {
         outer.append(&mut body);
         body = outer;
     }
-    let err = wire::otlp::decode_logs(Encoding::OtlpProtobuf, &body, 7).unwrap_err();
+    let err = crate::decode_logs(Encoding::OtlpProtobuf, &body, 7).unwrap_err();
     assert!(err.to_string().contains("recursion limit"), "{err}");
 }
 
@@ -74,9 +74,9 @@ fn moderately_nested_values_are_kept() {
         ..LogRecord::default()
     }]);
     let json = serde_json::to_vec(&request).unwrap();
-    let from_json = wire::otlp::decode_logs(Encoding::OtlpJson, &json, 7).unwrap();
+    let from_json = crate::decode_logs(Encoding::OtlpJson, &json, 7).unwrap();
     let from_protobuf =
-        wire::otlp::decode_logs(Encoding::OtlpProtobuf, &request.encode_to_vec(), 7).unwrap();
+        crate::decode_logs(Encoding::OtlpProtobuf, &request.encode_to_vec(), 7).unwrap();
     assert_eq!(from_json, from_protobuf);
 }
 
@@ -84,7 +84,7 @@ fn moderately_nested_values_are_kept() {
 fn too_many_items_are_refused() {
     let request = one_scope(vec![LogRecord::default(); Seq::MAX_ITEMS + 1]);
     assert_eq!(
-        wire::otlp::decode_logs(Encoding::OtlpProtobuf, &request.encode_to_vec(), 7),
+        crate::decode_logs(Encoding::OtlpProtobuf, &request.encode_to_vec(), 7),
         Err(DecodeError::TooManyItems {
             count: Seq::MAX_ITEMS + 1,
             limit: Seq::MAX_ITEMS,
@@ -92,7 +92,7 @@ fn too_many_items_are_refused() {
     );
     let braces = format!(r#"{{"resourceLogs":[{}{{}}]}}"#, "{},".repeat(3 << 20));
     assert!(matches!(
-        wire::otlp::decode_logs(Encoding::OtlpJson, braces.as_bytes(), 7),
+        crate::decode_logs(Encoding::OtlpJson, braces.as_bytes(), 7),
         Err(DecodeError::TooManyItems { .. })
     ));
 }
@@ -104,7 +104,7 @@ fn a_time_past_2262_rejects_its_record_alone() {
         ..LogRecord::default()
     };
     let body = one_scope(vec![at(1), at(u64::MAX), at(3)]).encode_to_vec();
-    let decoded = wire::otlp::decode_logs(Encoding::OtlpProtobuf, &body, 7).unwrap();
+    let decoded = crate::decode_logs(Encoding::OtlpProtobuf, &body, 7).unwrap();
     let kept: Vec<(u32, i64)> = decoded
         .items
         .iter()
@@ -145,7 +145,7 @@ fn spans_without_identifiers_are_rejected_alone() {
         }],
     };
     let body = request.encode_to_vec();
-    let decoded = wire::otlp::decode_spans(Encoding::OtlpProtobuf, &body, 7).unwrap();
+    let decoded = crate::decode_spans(Encoding::OtlpProtobuf, &body, 7).unwrap();
     assert_eq!(decoded.items.len(), 1);
     assert_eq!(decoded.items[0].0, 1);
     let reasons: Vec<_> = decoded
@@ -169,7 +169,7 @@ fn a_log_without_time_takes_the_observed_then_the_receive_time() {
         ..LogRecord::default()
     };
     let body = one_scope(vec![observed, LogRecord::default()]).encode_to_vec();
-    let decoded = wire::otlp::decode_logs(Encoding::OtlpProtobuf, &body, 7).unwrap();
+    let decoded = crate::decode_logs(Encoding::OtlpProtobuf, &body, 7).unwrap();
     let times: Vec<i64> = decoded
         .items
         .iter()
@@ -182,8 +182,8 @@ proptest! {
     #[test]
     fn any_bytes_are_decoded_or_refused(body in vec(any::<u8>(), 0..300)) {
         for encoding in [Encoding::OtlpProtobuf, Encoding::OtlpJson, Encoding::DerivedSamples] {
-            let _logs: Result<_, _> = wire::otlp::decode_logs(encoding, &body, 7);
-            let _spans: Result<_, _> = wire::otlp::decode_spans(encoding, &body, 7);
+            let _logs: Result<_, _> = crate::decode_logs(encoding, &body, 7);
+            let _spans: Result<_, _> = crate::decode_spans(encoding, &body, 7);
             let _metrics: Result<_, _> = wire::otlp::decode_metrics(encoding, &body, 7);
         }
     }
@@ -198,9 +198,9 @@ proptest! {
         ];
         for (encoding, mut body) in bodies {
             let index = at.index(body.len());
-            let _cut: Result<_, _> = wire::otlp::decode_logs(encoding, &body[..index], 7);
+            let _cut: Result<_, _> = crate::decode_logs(encoding, &body[..index], 7);
             body[index] = byte;
-            let _changed: Result<_, _> = wire::otlp::decode_logs(encoding, &body, 7);
+            let _changed: Result<_, _> = crate::decode_logs(encoding, &body, 7);
         }
     }
 }

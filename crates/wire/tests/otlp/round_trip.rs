@@ -130,7 +130,7 @@ proptest! {
     #[test]
     fn logs_survive(request in logs_request()) {
         let body = request.encode_to_vec();
-        let decoded = wire::otlp::decode_logs(Encoding::OtlpProtobuf, &body, 7).unwrap();
+        let decoded = crate::decode_logs(Encoding::OtlpProtobuf, &body, 7).unwrap();
         prop_assert!(decoded.rejected.is_empty());
         let mut items = decoded.items.iter();
         let mut ordinals = 0..;
@@ -154,15 +154,15 @@ proptest! {
     fn json_and_protobuf_of_one_logs_request_decode_to_the_same(request in logs_request()) {
         let json = serde_json::to_vec(&request).unwrap();
         prop_assert_eq!(
-            wire::otlp::decode_logs(Encoding::OtlpJson, &json, 7).unwrap(),
-            wire::otlp::decode_logs(Encoding::OtlpProtobuf, &request.encode_to_vec(), 7).unwrap()
+            crate::decode_logs(Encoding::OtlpJson, &json, 7).unwrap(),
+            crate::decode_logs(Encoding::OtlpProtobuf, &request.encode_to_vec(), 7).unwrap()
         );
     }
 
     #[test]
     fn spans_survive(request in spans_request()) {
         let body = request.encode_to_vec();
-        let decoded = wire::otlp::decode_spans(Encoding::OtlpProtobuf, &body, 7).unwrap();
+        let decoded = crate::decode_spans(Encoding::OtlpProtobuf, &body, 7).unwrap();
         prop_assert!(decoded.rejected.is_empty());
         let spans: Vec<model::Span> = decoded.items.into_iter().map(|(_, span)| span).collect();
         let encoded = TracesData::decode(wire::otlp::encode_spans(&spans).as_slice()).unwrap();
@@ -173,8 +173,8 @@ proptest! {
     fn json_and_protobuf_of_one_spans_request_decode_to_the_same(request in spans_request()) {
         let json = serde_json::to_vec(&request).unwrap();
         prop_assert_eq!(
-            wire::otlp::decode_spans(Encoding::OtlpJson, &json, 7).unwrap(),
-            wire::otlp::decode_spans(Encoding::OtlpProtobuf, &request.encode_to_vec(), 7).unwrap()
+            crate::decode_spans(Encoding::OtlpJson, &json, 7).unwrap(),
+            crate::decode_spans(Encoding::OtlpProtobuf, &request.encode_to_vec(), 7).unwrap()
         );
     }
 }

@@ -20,7 +20,7 @@ use query::search::ast::{Node, NodeKind, Query};
 use query::search::parse;
 
 use super::*;
-use crate::columns::OpenRows;
+use crate::columns::{OpenRows, to_items};
 use crate::index::BLOCK_ROWS;
 use crate::search::{HistogramStep, LogHistogram, LogPage, LogSearch, Order};
 use crate::split::tests::written;
@@ -87,8 +87,8 @@ impl World {
             let group = RowGroup::build(&next(count)).unwrap();
             snapshot.row_groups.push(Arc::new(group));
         }
-        let mut in_memory = OpenRows::new();
-        in_memory.append(next(open));
+        let mut in_memory: OpenRows<LogRecord> = OpenRows::new();
+        in_memory.append(to_items(&next(open)));
         snapshot.open = in_memory.snapshot();
         Self {
             bodies: rows

@@ -1,0 +1,168 @@
+//! Protobuf's wire format, read in place: nothing is copied, nothing is allocated.
+//!
+//! This reads the plain form that encoders write. Whatever is unusual — damage, groups, a
+//! sub-message that comes twice and would have to be merged, nesting past prost's limit — is
+//! [`Irregular`], and prost decides what it means.
+
+/// How many messages prost reads inside each other.
+pub(super) const MAX_DEPTH: u32 = 100;
+
+/// Not in the plain form: perhaps malformed, perhaps only unusual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Irregular;
+
+/// The fields of one message, in the order of the bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'a> {
+    rest: &'a [u8],
+    /// How many messages may lie inside of this one.
+    depth: u32,
+}
+
+/// A field's content, as its wire type says.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Content<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    Fixed32(u32),
+    /// A string, bytes or a message.
+    Delimited(&'a [u8]),
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of `message`, in which messages may nest `depth` deep.
+    pub(super) fn new(message: &'a [u8], depth: u32) -> Self {
+        Self {
+            rest: message,
+            depth,
+        }
+    }
+
+    /// The fields of a message that is a field of this one.
+    pub(super) fn inside(&self, content: Content<'a>) -> Result<Self, Irregular> {
+        let depth = self.depth.checked_sub(1).ok_or(Irregular)?;
+        Ok(Self::new(content.bytes()?, depth))
+    }
+
+    /// Passes over a field that is not known.
+    pub(super) fn skip(&self) -> Result<(), Irregular> {
+        // prost counts an unknown field as one more level.
+        if self.depth == 0 {
+            return Err(Irregular);
+        }
+        Ok(())
+    }
+
+    /// The next field: its number and content.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<(u32, Content<'a>)>, Irregular> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let key = u32::try_from(self.varint()?).map_err(|_| Irregular)?;
+        let number = key >> 3;
+        if number == 0 {
+            return Err(Irregular);
+        }
+        let content = match key & 7 {
+            0 => Content::Varint(self.varint()?),
+            1 => Content::Fixed64(u64::from_le_bytes(self.array()?)),
+            2 => {
+                let length = usize::try_from(self.varint()?).map_err(|_| Irregular)?;
+                Content::Delimited(self.take(length)?)
+            }
+            5 => Content::Fixed32(u32::from_le_bytes(self.array()?)),
+            _ => return Err(Irregular),
+        };
+        Ok(Some((number, content)))
+    }
+
+    #[inline]
+    fn varint(&mut self) -> Result<u64, Irregular> {
+        let (&first, rest) = self.rest.split_first().ok_or(Irregular)?;
+        if first < 0x80 {
+            self.rest = rest;
+            return Ok(u64::from(first));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Irregular> {
+        let mut value = 0_u64;
+        for (index, &byte) in self.rest.iter().take(10).enumerate() {
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if byte < 0x80 {
+                // The tenth byte holds the last bit of 64.
+                if index == 9 && byte > 1 {
+                    return Err(Irregular);
+                }
+                self.rest = &self.rest[index + 1..];
+                return Ok(value);
+            }
+        }
+        Err(Irregular)
+    }
+
+    #[inline]
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Irregular> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Irregular)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Irregular> {
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(Irregular)?;
+        self.rest = rest;
+        Ok(*taken)
+    }
+}
+
+impl<'a> Content<'a> {
+    #[inline]
+    pub(super) fn bytes(self) -> Result<&'a [u8], Irregular> {
+        match self {
+            Self::Delimited(bytes) => Ok(bytes),
+            _ => Err(Irregular),
+        }
+    }
+
+    #[inline]
+    pub(super) fn text(self) -> Result<&'a str, Irregular> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| Irregular)
+    }
+
+    /// Protobuf's narrower integers drop the bits that they have no room for.
+    #[inline]
+    pub(super) fn varint(self) -> Result<u64, Irregular> {
+        match self {
+            Self::Varint(number) => Ok(number),
+            _ => Err(Irregular),
+        }
+    }
+
+    #[inline]
+    pub(super) fn fixed64(self) -> Result<u64, Irregular> {
+        match self {
+            Self::Fixed64(number) => Ok(number),
+            _ => Err(Irregular),
+        }
+    }
+
+    #[inline]
+    pub(super) fn fixed32(self) -> Result<u32, Irregular> {
+        match self {
+            Self::Fixed32(number) => Ok(number),
+            _ => Err(Irregular),
+        }
+    }
+}
+
+/// Takes a message that a field may bring once; a second one would have to be merged.
+#[inline]
+pub(super) fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Irregular> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Irregular),
+    }
+}

@@ -1,0 +1,189 @@
+//! `AnyValue` and attributes, read in place.
+
+use model::Value;
+
+use super::reader::{Content, Fields, Irregular, once};
+
+/// A value that borrows from the message it lies in.
+#[derive(Debug, Clone, Copy)]
+pub enum ValueView<'a> {
+    /// A value without any content.
+    Empty,
+    /// UTF-8 text.
+    String(&'a str),
+    /// `true` or `false`.
+    Bool(bool),
+    /// A signed 64-bit integer.
+    Int(i64),
+    /// An IEEE 754 double.
+    Double(f64),
+    /// Arbitrary bytes.
+    Bytes(&'a [u8]),
+    /// A list or a map: [`ValueView::to_value`] reads it.
+    Nested(NestedView<'a>),
+}
+
+/// A list or a map as its message, already checked.
+#[derive(Debug, Clone, Copy)]
+pub struct NestedView<'a> {
+    fields: Fields<'a>,
+    is_map: bool,
+}
+
+/// One attribute: its key and value.
+pub type Entry<'a> = (&'a str, ValueView<'a>);
+
+/// Attributes in their order.
+pub type Entries<'a> = Vec<Entry<'a>>;
+
+impl ValueView<'_> {
+    /// The value on its own.
+    pub fn to_value(self) -> Value {
+        match self {
+            Self::Empty => Value::Empty,
+            Self::String(text) => Value::String(text.to_owned()),
+            Self::Bool(flag) => Value::Bool(flag),
+            Self::Int(number) => Value::Int(number),
+            Self::Double(number) => Value::Double(number),
+            Self::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+            Self::Nested(nested) => nested
+                .to_value()
+                .expect("a nested view is made of a message that was read to its end"),
+        }
+    }
+}
+
+impl NestedView<'_> {
+    fn to_value(self) -> Result<Value, Irregular> {
+        let mut fields = self.fields;
+        if self.is_map {
+            let mut entries = Vec::new();
+            while let Some((number, content)) = fields.next()? {
+                if number == 1 {
+                    let (key, value) = entry(fields.inside(content)?)?;
+                    entries.push((key.to_owned(), value.to_value()));
+                }
+            }
+            return Ok(Value::Map(entries));
+        }
+        let mut values = Vec::new();
+        while let Some((number, content)) = fields.next()? {
+            if number == 1 {
+                values.push(value(fields.inside(content)?)?.to_value());
+            }
+        }
+        Ok(Value::Array(values))
+    }
+}
+
+/// Reads an `AnyValue`, and checks all that lies in it.
+pub(super) fn value(mut fields: Fields<'_>) -> Result<ValueView<'_>, Irregular> {
+    let mut found = ValueView::Empty;
+    let mut nested = None;
+    while let Some((number, content)) = fields.next()? {
+        // Of several fields the last counts, but messages of one kind would be merged.
+        found = match number {
+            1 => ValueView::String(content.text()?),
+            2 => ValueView::Bool(content.varint()? != 0),
+            3 => ValueView::Int(content.varint()? as i64),
+            4 => ValueView::Double(f64::from_bits(content.fixed64()?)),
+            5 | 6 => {
+                once(&mut nested, ())?;
+                let view = NestedView {
+                    fields: fields.inside(content)?,
+                    is_map: number == 6,
+                };
+                check_nested(view)?;
+                ValueView::Nested(view)
+            }
+            7 => ValueView::Bytes(content.bytes()?),
+            // A reference into a profile's string table means nothing in the other signals.
+            8 => {
+                content.varint()?;
+                ValueView::Empty
+            }
+            _ => {
+                fields.skip()?;
+                found
+            }
+        };
+    }
+    Ok(found)
+}
+
+fn check_nested(view: NestedView<'_>) -> Result<(), Irregular> {
+    let mut fields = view.fields;
+    while let Some((number, content)) = fields.next()? {
+        match number {
+            1 if view.is_map => entry(fields.inside(content)?).map(|_| ())?,
+            1 => value(fields.inside(content)?).map(|_| ())?,
+            _ => fields.skip()?,
+        }
+    }
+    Ok(())
+}
+
+/// Reads a `KeyValue`.
+pub(super) fn entry(mut fields: Fields<'_>) -> Result<Entry<'_>, Irregular> {
+    let mut key = "";
+    let mut found = None;
+    while let Some((number, content)) = fields.next()? {
+        match number {
+            1 => key = content.text()?,
+            2 => once(&mut found, value(fields.inside(content)?)?)?,
+            // A reference into a profile's string table.
+            3 => content.varint().map(|_| ())?,
+            _ => fields.skip()?,
+        }
+    }
+    Ok((key, found.unwrap_or(ValueView::Empty)))
+}
+
+/// Checks a `Resource` or an `InstrumentationScope`, which have these fields: `texts`, attributes,
+/// a count, and perhaps references to entities.
+pub(super) fn check_origin(
+    mut fields: Fields<'_>,
+    [attributes, count, entities]: [u32; 3],
+    texts: &[u32],
+) -> Result<(), Irregular> {
+    while let Some((number, content)) = fields.next()? {
+        if number == attributes {
+            entry(fields.inside(content)?)?;
+        } else if number == count {
+            content.varint()?;
+        } else if number == entities {
+            check_texts(fields.inside(content)?)?;
+        } else if texts.contains(&number) {
+            content.text()?;
+        } else {
+            fields.skip()?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks an `EntityRef`: four fields, all of them texts.
+fn check_texts(mut fields: Fields<'_>) -> Result<(), Irregular> {
+    while let Some((number, content)) = fields.next()? {
+        match number {
+            1..=4 => content.text().map(|_| ())?,
+            _ => fields.skip()?,
+        }
+    }
+    Ok(())
+}
+
+/// Owned attributes.
+pub(super) fn attributes(entries: &Entries<'_>) -> model::Attributes {
+    model::Attributes(
+        entries
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.to_value()))
+            .collect(),
+    )
+}
+
+/// A content of a narrower integer type.
+pub(super) fn narrow(content: Content<'_>) -> Result<u32, Irregular> {
+    Ok(content.varint()? as u32)
+}
