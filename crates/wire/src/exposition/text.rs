@@ -1,0 +1,86 @@
+//! Prometheus' text format: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+
+use model::MetricType;
+
+use super::cursor::{Cursor, unescape_help};
+use super::{Builder, ExpositionError};
+
+pub(super) fn read(mut cursor: Cursor<'_>, builder: &mut Builder) -> Result<(), ExpositionError> {
+    while !cursor.at_end() {
+        cursor.skip_blanks();
+        if cursor.skip("\n") || cursor.at_end() {
+            continue;
+        }
+        if cursor.skip("#") {
+            comment(&mut cursor, builder)?;
+        } else {
+            sample(&mut cursor, builder)?;
+        }
+    }
+    Ok(())
+}
+
+/// `# HELP name text`, `# TYPE name type`, or anything else, which is a remark.
+fn comment(cursor: &mut Cursor<'_>, builder: &mut Builder) -> Result<(), ExpositionError> {
+    cursor.skip_blanks();
+    match cursor.word() {
+        "HELP" => {
+            cursor.skip_blanks();
+            let name = cursor.family_name()?;
+            cursor.skip_blanks();
+            builder.family(&name).help = unescape_help(cursor.line(), false);
+        }
+        "TYPE" => {
+            cursor.skip_blanks();
+            let name = cursor.family_name()?;
+            cursor.skip_blanks();
+            builder.family(&name).kind = kind(cursor)?;
+            end_of_line(cursor)?;
+        }
+        _ => {
+            cursor.line();
+        }
+    }
+    Ok(())
+}
+
+fn kind(cursor: &mut Cursor<'_>) -> Result<MetricType, ExpositionError> {
+    let begin = *cursor;
+    Ok(match cursor.word() {
+        "counter" => MetricType::Counter,
+        "gauge" => MetricType::Gauge,
+        "histogram" => MetricType::Histogram,
+        "summary" => MetricType::Summary,
+        "untyped" => MetricType::Unknown,
+        other => {
+            return Err(begin.error(format!(
+                "expected counter, gauge, histogram, summary or untyped, found {other:?}"
+            )));
+        }
+    })
+}
+
+fn sample(cursor: &mut Cursor<'_>, builder: &mut Builder) -> Result<(), ExpositionError> {
+    let begin = *cursor;
+    let labels = cursor.series()?;
+    cursor.skip_blanks();
+    let value = cursor.value()?;
+    cursor.skip_blanks();
+    let time = match cursor.at_line_end() {
+        true => None,
+        false => Some(cursor.milliseconds()?),
+    };
+    end_of_line(cursor)?;
+    match builder.sample(labels, value, time, Vec::new()) {
+        true => Ok(()),
+        false => Err(begin.error(builder.too_many())),
+    }
+}
+
+fn end_of_line(cursor: &mut Cursor<'_>) -> Result<(), ExpositionError> {
+    cursor.skip_blanks();
+    if cursor.at_end() {
+        return Ok(());
+    }
+    cursor.expect("\n", "the end of the line")
+}
