@@ -13,6 +13,7 @@ mod json_value;
 pub mod loki;
 mod original;
 pub mod otlp;
+pub mod remote_write;
 pub mod rpc;
 pub mod syslog;
 
@@ -66,8 +67,10 @@ pub fn decode_logs(
         Encoding::LokiJson => loki::decode_json(body, received_at),
         Encoding::ElasticsearchBulk => elasticsearch::decode(body, received_at),
         Encoding::Syslog => syslog::decode(body, received_at),
-        Encoding::OtlpProtobuf | Encoding::OtlpJson | Encoding::DerivedSamples => {
-            Err(DecodeError::Encoding(encoding))
-        }
+        Encoding::OtlpProtobuf
+        | Encoding::OtlpJson
+        | Encoding::DerivedSamples
+        | Encoding::RemoteWriteV1
+        | Encoding::RemoteWriteV2 => Err(DecodeError::Encoding(encoding)),
     }
 }
