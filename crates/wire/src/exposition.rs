@@ -12,9 +12,9 @@ mod text;
 use std::collections::HashMap;
 
 use model::metric::Temporality;
-use model::{Exemplar, Labels, MetricMetadata, MetricType, SampleValue, SeriesSample};
+use model::{Exemplar, MetricMetadata, MetricType, SampleValue, SeriesSample};
 
-use self::cursor::Cursor;
+use self::cursor::{Cursor, Series};
 
 /// A format that bodies can be read in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +56,9 @@ pub struct ExposedSample {
     pub sample: SeriesSample,
     /// Whether the body gives its time.
     pub timed: bool,
+    /// Labels that the body gives an empty value. They are absent from the sample, but said to
+    /// be: nothing should be put in their place.
+    pub emptied: Vec<String>,
 }
 
 /// Why a body cannot be read.
@@ -143,7 +146,7 @@ impl Builder {
     /// Adds a sample; `false` when there are too many.
     fn sample(
         &mut self,
-        labels: Labels,
+        series: Series,
         value: f64,
         timestamp_ms: Option<i64>,
         exemplars: Vec<Exemplar>,
@@ -153,7 +156,7 @@ impl Builder {
         }
         self.exposition.samples.push(ExposedSample {
             sample: SeriesSample {
-                labels,
+                labels: series.labels,
                 timestamp_ms: timestamp_ms.unwrap_or(self.at_ms),
                 start_ms: None,
                 temporality: Temporality::Cumulative,
@@ -161,6 +164,7 @@ impl Builder {
                 exemplars,
             },
             timed: timestamp_ms.is_some(),
+            emptied: series.emptied,
         });
         true
     }

@@ -16,6 +16,13 @@ pub(super) struct Cursor<'a> {
     at: usize,
 }
 
+/// The series of a sample.
+pub(super) struct Series {
+    pub(super) labels: Labels,
+    /// Labels with an empty value.
+    pub(super) emptied: Vec<String>,
+}
+
 /// An error at byte `at` of `text`, as line and column.
 pub(super) fn error_at(text: &str, at: usize, message: impl Into<String>) -> ExpositionError {
     let before = text.get(..at).unwrap_or(text);
@@ -110,7 +117,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The series at the beginning of a sample: `name`, `name{…}` or `{"name", …}`.
-    pub(super) fn series(&mut self) -> Result<Labels, ExpositionError> {
+    pub(super) fn series(&mut self) -> Result<Series, ExpositionError> {
         let begin = *self;
         let mut name = match self.peek() {
             b'{' => None,
@@ -127,8 +134,13 @@ impl<'a> Cursor<'a> {
         let Some(name) = name else {
             return Err(begin.error("no metric name, neither before the braces nor inside"));
         };
+        let emptied = pairs.iter().filter(|(_, value)| value.is_empty());
+        let emptied = emptied.map(|(name, _)| name.clone()).collect();
         pairs.push((METRIC_NAME.to_owned(), name));
-        Ok(Labels::new(pairs))
+        Ok(Series {
+            labels: Labels::new(pairs),
+            emptied,
+        })
     }
 
     /// An exemplar's `{…}`, which knows no metric.

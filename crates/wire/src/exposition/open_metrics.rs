@@ -36,12 +36,13 @@ impl Kind {
         })
     }
 
-    /// The same in the model's words: what goes up and down is a gauge.
     fn model(self) -> MetricType {
         match self {
             Self::Counter => MetricType::Counter,
-            Self::Gauge | Self::GaugeHistogram | Self::StateSet => MetricType::Gauge,
+            Self::Gauge => MetricType::Gauge,
             Self::Histogram => MetricType::Histogram,
+            Self::GaugeHistogram => MetricType::GaugeHistogram,
+            Self::StateSet => MetricType::StateSet,
             Self::Info => MetricType::Info,
             Self::Summary => MetricType::Summary,
             Self::Unknown => MetricType::Unknown,
@@ -160,7 +161,7 @@ impl Reader<'_> {
 
     fn sample(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ExpositionError> {
         let begin = *cursor;
-        let labels = cursor.series()?;
+        let series = cursor.series()?;
         cursor.expect(" ", "one space and the value")?;
         let value_begin = *cursor;
         let value = cursor.value()?;
@@ -177,17 +178,17 @@ impl Reader<'_> {
             }
         }
         cursor.expect("\n", "the end of the line")?;
-        let created = self.place(&labels);
+        let created = self.place(&series.labels);
         if created {
             let mut again = value_begin;
             let start = again.seconds()?;
-            let key = start_key(&labels);
+            let key = start_key(&series.labels);
             if let Some(family) = &mut self.family {
                 family.starts.insert(key, start);
             }
             return Ok(());
         }
-        match self.builder.sample(labels, value, time, exemplars) {
+        match self.builder.sample(series, value, time, exemplars) {
             true => Ok(()),
             false => Err(begin.error(self.builder.too_many())),
         }

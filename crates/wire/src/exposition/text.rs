@@ -62,7 +62,7 @@ fn kind(cursor: &mut Cursor<'_>) -> Result<MetricType, ExpositionError> {
 
 fn sample(cursor: &mut Cursor<'_>, builder: &mut Builder) -> Result<(), ExpositionError> {
     let begin = *cursor;
-    let labels = cursor.series()?;
+    let series = cursor.series()?;
     cursor.skip_blanks();
     let value = cursor.value()?;
     cursor.skip_blanks();
@@ -71,7 +71,7 @@ fn sample(cursor: &mut Cursor<'_>, builder: &mut Builder) -> Result<(), Expositi
         false => Some(cursor.milliseconds()?),
     };
     end_of_line(cursor)?;
-    match builder.sample(labels, value, time, Vec::new()) {
+    match builder.sample(series, value, time, Vec::new()) {
         true => Ok(()),
         false => Err(begin.error(builder.too_many())),
     }

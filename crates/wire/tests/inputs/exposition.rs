@@ -166,8 +166,8 @@ fn open_metrics_is_read() {
                     "ss{ss=\"a\"} 0",
                     "u NaN",
                     "# i_info info \"\" \"\"",
-                    "# gh gauge \"\" \"\"",
-                    "# ss gauge \"\" \"\"",
+                    "# gh gaugehistogram \"\" \"\"",
+                    "# ss stateset \"\" \"\"",
                     "# u unknown \"\" \"\"",
                 ],
             ),
@@ -341,6 +341,12 @@ fn a_value_that_is_no_number_is_not_the_stale_marker() {
         };
         assert_eq!(value.to_bits(), 0x7ff8_0000_0000_0001, "{body}");
     }
+}
+
+#[test]
+fn a_label_that_is_said_to_be_empty_is_told() {
+    let exposition = read(Format::Text, b"x{a=\"\",b=\"c\"} 5\n", AT, 1).unwrap();
+    assert_eq!(exposition.samples[0].emptied, ["a"]);
 }
 
 #[test]
