@@ -245,7 +245,7 @@ pub(crate) fn report_stale(target: &Labels, at_ms: i64) -> [SeriesSample; 5] {
 #[cfg(test)]
 mod tests {
     use model::metric::is_stale;
-    use wire::exposition::{Format, read};
+    use wire::exposition::{Format, Reading, read};
 
     use super::*;
     use crate::scrape::config::Written;
@@ -261,7 +261,12 @@ mod tests {
     /// The batch of a body in the text format that a target `{instance="i", job="j"}` shows.
     fn scraped(yaml: &str, body: &str, previous: &Seen, at_ms: i64) -> Result<Batch, Refused> {
         let target = Labels::new([("instance", "i"), ("job", "j")]);
-        let exposition = read(Format::Text, body.as_bytes(), at_ms, 100).unwrap();
+        let reading = Reading {
+            at_ms,
+            max_samples: 100,
+            keeps_classic: false,
+        };
+        let exposition = read(Format::Text, body.as_bytes(), reading).unwrap();
         successful(&job(yaml), &target, exposition, previous, at_ms)
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Job {
     pub(crate) protocols: Vec<Protocol>,
     /// The format of answers that name none that we know.
     pub(crate) fallback: Option<Protocol>,
+    /// Whether a native histogram's classic buckets are kept as well.
+    pub(crate) keeps_classic: bool,
     /// Whether compressed answers are asked for.
     pub(crate) compression: bool,
     pub(crate) limits: JobLimits,
@@ -83,6 +85,8 @@ pub(crate) struct JobLimits {
 /// A format of answers, in Prometheus' words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) enum Protocol {
+    #[serde(rename = "PrometheusProto")]
+    Protobuf,
     #[serde(rename = "OpenMetricsText1.0.0")]
     OpenMetrics1,
     #[serde(rename = "OpenMetricsText0.0.1")]
@@ -101,10 +105,22 @@ impl Protocol {
         Self::Text1,
         Self::Text0,
     ];
+    /// The same when native histograms are wanted, which only protobuf has.
+    pub(crate) const NATIVE: [Self; 5] = [
+        Self::Protobuf,
+        Self::OpenMetrics1,
+        Self::OpenMetrics0,
+        Self::Text1,
+        Self::Text0,
+    ];
 
     /// The media type that asks for it.
     pub(crate) fn media_type(self) -> &'static str {
         match self {
+            Self::Protobuf => {
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
+                 encoding=delimited;escaping=allow-utf-8"
+            }
             Self::OpenMetrics1 => "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
             Self::OpenMetrics0 => "application/openmetrics-text;version=0.0.1",
             Self::Text1 => "text/plain;version=1.0.0;escaping=allow-utf-8",
@@ -115,6 +131,7 @@ impl Protocol {
     /// How it is read.
     pub(crate) fn format(self) -> Format {
         match self {
+            Self::Protobuf => Format::Protobuf,
             Self::OpenMetrics1 | Self::OpenMetrics0 => Format::OpenMetrics,
             Self::Text1 | Self::Text0 => Format::Text,
         }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use model::{Labels, MetricMetadata, SeriesSample};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use wire::exposition::{Exposition, Format, read};
+use wire::exposition::{Exposition, Format, Reading, read};
 
 use super::batch::{self, Counts, Seen};
 use super::client::{self, Answer, Client, Room};
@@ -287,7 +287,12 @@ impl Preparation {
                 )
             })?;
         let body = answer.decompressed(self.job.limits.body)?;
-        read(format, &body, self.at_ms, MAX_SAMPLES).map_err(|err| err.to_string())
+        let reading = Reading {
+            at_ms: self.at_ms,
+            max_samples: MAX_SAMPLES,
+            keeps_classic: self.job.keeps_classic,
+        };
+        read(format, &body, reading).map_err(|err| err.to_string())
     }
 
     fn successful(self, mut exposition: Exposition) -> Prepared {

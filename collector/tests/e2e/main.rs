@@ -12,6 +12,7 @@ mod loki_push;
 mod malformed;
 mod otlp;
 mod rules;
+mod scrape;
 mod server;
 mod shippers;
 mod start;

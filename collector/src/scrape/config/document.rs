@@ -34,6 +34,8 @@ pub(crate) struct Global {
     /// How long a target may take to answer. Default 10s, or the interval if that is shorter.
     scrape_timeout: Option<Interval>,
     pub(super) scrape_protocols: Option<Vec<Protocol>>,
+    pub(super) scrape_native_histograms: Option<bool>,
+    pub(super) always_scrape_classic_histograms: Option<bool>,
     pub(super) body_size_limit: Option<BodySize>,
     pub(super) sample_limit: Option<usize>,
     pub(super) label_limit: Option<usize>,

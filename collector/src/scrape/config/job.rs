@@ -37,6 +37,8 @@ with_http_client!(
         track_timestamps_staleness: Option<bool>,
         scrape_protocols: Option<Vec<Protocol>>,
         fallback_scrape_protocol: Option<Protocol>,
+        scrape_native_histograms: Option<bool>,
+        always_scrape_classic_histograms: Option<bool>,
         enable_compression: Option<bool>,
         body_size_limit: Option<BodySize>,
         sample_limit: Option<usize>,
@@ -113,6 +115,10 @@ impl JobFields {
             None => global.timeout().min(interval),
         };
         let protocols = self.scrape_protocols.take();
+        let wants_native = self
+            .scrape_native_histograms
+            .or(global.scrape_native_histograms)
+            .unwrap_or(false);
         if protocols.as_ref().is_some_and(Vec::is_empty) {
             return Err(here(format!("job {name:?}: scrape_protocols is empty")));
         }
@@ -134,7 +140,11 @@ impl JobFields {
             track_timestamps_staleness: self.track_timestamps_staleness.unwrap_or(false),
             protocols: protocols
                 .or_else(|| global.scrape_protocols.clone())
-                .unwrap_or_else(|| Protocol::DEFAULT.to_vec()),
+                .unwrap_or_else(|| default_protocols(wants_native)),
+            keeps_classic: self
+                .always_scrape_classic_histograms
+                .or(global.always_scrape_classic_histograms)
+                .unwrap_or(false),
             fallback: self.fallback_scrape_protocol,
             compression: self.enable_compression.unwrap_or(true),
             limits: self.limits(global),
@@ -184,6 +194,13 @@ impl JobFields {
             discoveries.push(fields.check(base)?);
         }
         Ok(discoveries)
+    }
+}
+
+fn default_protocols(wants_native: bool) -> Vec<Protocol> {
+    match wants_native {
+        true => Protocol::NATIVE.to_vec(),
+        false => Protocol::DEFAULT.to_vec(),
     }
 }
 

@@ -4,10 +4,7 @@
 use model::Labels;
 use model::labels::METRIC_NAME;
 
-use super::ExpositionError;
-
-/// Prometheus' NaN for a value that is none: unlike the stale marker, and the same every time.
-const NAN_BITS: u64 = 0x7ff8_0000_0000_0001;
+use super::{ExpositionError, MAX_LABELS, ordinary};
 
 /// A place in a text.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +24,7 @@ pub(super) struct Series {
 pub(super) fn error_at(text: &str, at: usize, message: impl Into<String>) -> ExpositionError {
     let before = text.get(..at).unwrap_or(text);
     let line_begin = before.rfind('\n').map_or(0, |newline| newline + 1);
-    ExpositionError {
+    ExpositionError::Text {
         line: before.matches('\n').count() + 1,
         column: before[line_begin..].chars().count() + 1,
         message: message.into(),
@@ -244,6 +241,9 @@ impl<'a> Cursor<'a> {
         if pairs.iter().any(|(other, _)| *other == name) {
             return Err(begin.error(format!("the label {name:?} is given twice")));
         }
+        if pairs.len() >= MAX_LABELS {
+            return Err(begin.error(format!("more than {MAX_LABELS} labels")));
+        }
         pairs.push((name, value));
         Ok(())
     }
@@ -269,8 +269,7 @@ impl<'a> Cursor<'a> {
             return Err(begin.expected("a value"));
         }
         match word.parse::<f64>() {
-            Ok(number) if number.is_nan() => Ok(f64::from_bits(NAN_BITS)),
-            Ok(number) => Ok(number),
+            Ok(number) => Ok(ordinary(number)),
             Err(_) => Err(begin.error(format!("expected a value, found {word:?}"))),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use model::labels::METRIC_NAME;
-use model::{Exemplar, Labels, MetricType};
+use model::{Exemplar, Labels, MetricType, SampleValue};
 
 use super::cursor::{Cursor, unescape_help};
 use super::{Builder, ExpositionError};
@@ -174,7 +174,10 @@ impl Reader<'_> {
             }
             if !has_time || cursor.skip(" ") {
                 cursor.expect("# ", "\"# \" and an exemplar")?;
-                exemplars.push(exemplar(cursor, time.unwrap_or(self.builder.at_ms))?);
+                exemplars.push(exemplar(
+                    cursor,
+                    time.unwrap_or(self.builder.reading.at_ms),
+                )?);
             }
         }
         cursor.expect("\n", "the end of the line")?;
@@ -188,7 +191,13 @@ impl Reader<'_> {
             }
             return Ok(());
         }
-        match self.builder.sample(series, value, time, exemplars) {
+        let kind = self
+            .family
+            .as_ref()
+            .map_or(Kind::Unknown, |family| family.kind);
+        let value = SampleValue::Float(value);
+        let builder = &mut self.builder;
+        match builder.sample(kind.model(), series, value, time, exemplars) {
             true => Ok(()),
             false => Err(begin.error(self.builder.too_many())),
         }

@@ -1,27 +1,49 @@
 //! Prometheus' text format: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
-use model::MetricType;
+use model::{Labels, MetricType, SampleValue};
 
 use super::cursor::{Cursor, unescape_help};
 use super::{Builder, ExpositionError};
 
 pub(super) fn read(mut cursor: Cursor<'_>, builder: &mut Builder) -> Result<(), ExpositionError> {
+    let mut typed = Typed::default();
     while !cursor.at_end() {
         cursor.skip_blanks();
         if cursor.skip("\n") || cursor.at_end() {
             continue;
         }
         if cursor.skip("#") {
-            comment(&mut cursor, builder)?;
+            comment(&mut cursor, builder, &mut typed)?;
         } else {
-            sample(&mut cursor, builder)?;
+            sample(&mut cursor, builder, &typed)?;
         }
     }
     Ok(())
 }
 
+/// The family whose type was given last.
+#[derive(Default)]
+struct Typed {
+    name: String,
+    kind: Option<MetricType>,
+}
+
+impl Typed {
+    /// The type of a series, which stands below its family's type.
+    fn kind_of(&self, labels: &Labels) -> MetricType {
+        let name = labels.metric_name().unwrap_or_default();
+        let is_of_family = name.starts_with(&self.name);
+        let kind = self.kind.filter(|_| is_of_family);
+        kind.unwrap_or(MetricType::Unknown)
+    }
+}
+
 /// `# HELP name text`, `# TYPE name type`, or anything else, which is a remark.
-fn comment(cursor: &mut Cursor<'_>, builder: &mut Builder) -> Result<(), ExpositionError> {
+fn comment(
+    cursor: &mut Cursor<'_>,
+    builder: &mut Builder,
+    typed: &mut Typed,
+) -> Result<(), ExpositionError> {
     cursor.skip_blanks();
     match cursor.word() {
         "HELP" => {
@@ -34,7 +56,12 @@ fn comment(cursor: &mut Cursor<'_>, builder: &mut Builder) -> Result<(), Exposit
             cursor.skip_blanks();
             let name = cursor.family_name()?;
             cursor.skip_blanks();
-            builder.family(&name).kind = kind(cursor)?;
+            let kind = kind(cursor)?;
+            builder.family(&name).kind = kind;
+            *typed = Typed {
+                name,
+                kind: Some(kind),
+            };
             end_of_line(cursor)?;
         }
         _ => {
@@ -60,7 +87,11 @@ fn kind(cursor: &mut Cursor<'_>) -> Result<MetricType, ExpositionError> {
     })
 }
 
-fn sample(cursor: &mut Cursor<'_>, builder: &mut Builder) -> Result<(), ExpositionError> {
+fn sample(
+    cursor: &mut Cursor<'_>,
+    builder: &mut Builder,
+    typed: &Typed,
+) -> Result<(), ExpositionError> {
     let begin = *cursor;
     let series = cursor.series()?;
     cursor.skip_blanks();
@@ -71,7 +102,8 @@ fn sample(cursor: &mut Cursor<'_>, builder: &mut Builder) -> Result<(), Expositi
         false => Some(cursor.milliseconds()?),
     };
     end_of_line(cursor)?;
-    match builder.sample(series, value, time, Vec::new()) {
+    let kind = typed.kind_of(&series.labels);
+    match builder.sample(kind, series, SampleValue::Float(value), time, Vec::new()) {
         true => Ok(()),
         false => Err(begin.error(builder.too_many())),
     }

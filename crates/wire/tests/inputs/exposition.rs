@@ -3,10 +3,20 @@
 use model::{MetricType, SampleValue};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use wire::exposition::{Exposition, Format, read};
+use wire::exposition::{Exposition, ExpositionError, Format, Reading};
 
 /// When every body of these tests was scraped, Unix ms.
 const AT: i64 = 1_000;
+
+/// Reads a body of at most so many samples.
+fn read(format: Format, body: &[u8], max_samples: usize) -> Result<Exposition, ExpositionError> {
+    let reading = Reading {
+        at_ms: AT,
+        max_samples,
+        keeps_classic: false,
+    };
+    wire::exposition::read(format, body, reading)
+}
 
 /// A line per sample: the series, its value, and whatever else the body says of it.
 fn shown(exposition: &Exposition) -> Vec<String> {
@@ -52,7 +62,7 @@ type Case<'a> = (&'a str, &'a [&'a str]);
 fn check(format: Format, cases: &[Case<'_>]) {
     for (body, expected) in cases {
         let exposition =
-            read(format, body.as_bytes(), AT, 100).unwrap_or_else(|err| panic!("{body}: {err}"));
+            read(format, body.as_bytes(), 100).unwrap_or_else(|err| panic!("{body}: {err}"));
         assert_eq!(shown(&exposition), *expected, "{body}");
     }
 }
@@ -99,6 +109,17 @@ fn the_text_format_is_read() {
                     "# z.z gauge \"\" \"\"",
                 ],
             ),
+            // Bounds read the same in all formats, where they are bounds.
+            (
+                "# TYPE h histogram\nh_bucket{le=\"1\"} 1\n# TYPE s summary\ns{quantile=\"1e0\"} 2\nx{le=\"1\"} 3\n",
+                &[
+                    "h_bucket{le=\"1.0\"} 1",
+                    "s{quantile=\"1.0\"} 2",
+                    "x{le=\"1\"} 3",
+                    "# h histogram \"\" \"\"",
+                    "# s summary \"\" \"\"",
+                ],
+            ),
             // The order of the lines is kept, and a series may come more than once.
             ("x 1 1\nx 2 2\n", &["x 1 at 1", "x 2 at 2"]),
         ],
@@ -131,7 +152,7 @@ fn open_metrics_is_read() {
                 "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2 # {} 3\n\
                  h_count 2\nh_sum 4\nh_created 0.5\n# EOF\n",
                 &[
-                    "h_bucket{le=\"1\"} 1 since 500",
+                    "h_bucket{le=\"1.0\"} 1 since 500",
                     "h_bucket{le=\"+Inf\"} 2 since 500 like {} 3 at 1000",
                     "h_count 2 since 500",
                     "h_sum 4 since 500",
@@ -325,17 +346,17 @@ fn an_error_says_where_and_what() {
     let text = text.map(|case| (Format::Text, case));
     let open_metrics = open_metrics.map(|case| (Format::OpenMetrics, case));
     for (format, (body, expected)) in text.into_iter().chain(open_metrics) {
-        let error = read(format, body.as_bytes(), AT, 3).unwrap_err();
+        let error = read(format, body.as_bytes(), 3).unwrap_err();
         assert_eq!(error.to_string(), expected, "{body}");
     }
-    let error = read(Format::Text, b"up 1\nx{a=\"\xff\"} 1\n", AT, 3).unwrap_err();
+    let error = read(Format::Text, b"up 1\nx{a=\"\xff\"} 1\n", 3).unwrap_err();
     assert_eq!(error.to_string(), "line 2, column 6: the text is not UTF-8");
 }
 
 #[test]
 fn a_value_that_is_no_number_is_not_the_stale_marker() {
     for body in ["x NaN\n", "x nan\n", "x -NaN\n"] {
-        let exposition = read(Format::Text, body.as_bytes(), AT, 1).unwrap();
+        let exposition = read(Format::Text, body.as_bytes(), 1).unwrap();
         let SampleValue::Float(value) = exposition.samples[0].sample.value else {
             panic!("no float");
         };
@@ -345,7 +366,7 @@ fn a_value_that_is_no_number_is_not_the_stale_marker() {
 
 #[test]
 fn a_label_that_is_said_to_be_empty_is_told() {
-    let exposition = read(Format::Text, b"x{a=\"\",b=\"c\"} 5\n", AT, 1).unwrap();
+    let exposition = read(Format::Text, b"x{a=\"\",b=\"c\"} 5\n", 1).unwrap();
     assert_eq!(exposition.samples[0].emptied, ["a"]);
 }
 
@@ -360,6 +381,10 @@ fn the_content_type_names_the_format() {
         (
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
             Some(Format::OpenMetrics),
+        ),
+        (
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+            Some(Format::Protobuf),
         ),
         ("text/html", None),
         ("", None),
@@ -403,7 +428,7 @@ proptest! {
             (Format::Text, format!("{described}{series} {time}\n")),
             (Format::OpenMetrics, format!("{described}{series} {:?}\n# EOF\n", time as f64 / 1e3)),
         ] {
-            let exposition = read(format, body.as_bytes(), AT, 1).unwrap();
+            let exposition = read(format, body.as_bytes(), 1).unwrap();
             let sample = &exposition.samples[0].sample;
             prop_assert_eq!(sample.labels.metric_name(), Some(name.as_str()));
             prop_assert_eq!(sample.labels.len(), labels.len() + 1);
@@ -432,11 +457,12 @@ proptest! {
     ) {
         let mut body = lines.join("\n").into_bytes();
         body.extend(noise);
+        drop(read(Format::Protobuf, &body, 4));
         for format in [Format::Text, Format::OpenMetrics] {
-            if let Err(error) = read(format, &body, AT, 4) {
+            if let Err(ExpositionError::Text { line, column, .. }) = read(format, &body, 4) {
                 let text = String::from_utf8_lossy(&body).into_owned();
-                let line = text.split('\n').nth(error.line - 1);
-                prop_assert!(line.is_some_and(|line| error.column <= line.chars().count() + 1));
+                let line = text.split('\n').nth(line - 1);
+                prop_assert!(line.is_some_and(|line| column <= line.chars().count() + 1));
             }
         }
     }
