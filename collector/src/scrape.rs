@@ -4,7 +4,7 @@
 //! discovery ──(4 updates)──► pool ──► worker of each target ──► client: at most `Room` bytes
 //!                                        │                          │
 //!                                        ▼                          ▼
-//!                                     sink: the store    exposition → batch (4 at a time)
+//!                                     sink: the store    exposition → batch (2 at a time)
 //! ```
 //!
 //! What a scrape brings takes the way of every other sample: durable first, then visible. Reading
@@ -41,8 +41,9 @@ use self::worker::Tools;
 
 /// Bytes of answers that are held at the same time, or of one if a job allows more.
 const ANSWERS: usize = 64 << 20;
-/// Answers that are turned into samples at the same time.
-const TURNS: usize = 4;
+/// Answers that are turned into samples at the same time: samples take several times the bytes of
+/// an answer.
+const TURNS: usize = 2;
 
 /// All jobs, running. Cheap to clone.
 #[derive(Clone)]

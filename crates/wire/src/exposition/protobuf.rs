@@ -12,14 +12,18 @@ use bytes::Buf;
 use model::labels::METRIC_NAME;
 use model::{Exemplar, Labels, MetricType, SampleValue};
 use prost::Message;
+use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
 
 use self::messages::{ExemplarFields, Histogram, LabelPair, Metric, MetricFamily, Summary, Time};
 use super::bound::canonical;
 use super::cursor::Series;
 use super::{Builder, ExpositionError, MAX_LABELS, ordinary};
 
-/// The largest family. A message takes several times its bytes once it is read.
-const MAX_FAMILY: usize = 8 << 20;
+/// The largest metric. A message takes many times its bytes once it is read, so one metric is read
+/// at a time.
+const MAX_METRIC: usize = 256 << 10;
+/// The field of a family that holds its metrics.
+const METRICS: u32 = 4;
 
 pub(super) fn read(mut body: &[u8], builder: &mut Builder) -> Result<(), ExpositionError> {
     let mut number = 0;
@@ -28,22 +32,17 @@ pub(super) fn read(mut body: &[u8], builder: &mut Builder) -> Result<(), Exposit
         let wrong = |message: String| ExpositionError::Protobuf { number, message };
         let malformed = |err: prost::DecodeError| wrong(err.to_string());
         let length = prost::decode_length_delimiter(&mut body).map_err(malformed)?;
-        if length > MAX_FAMILY {
-            return Err(wrong(format!(
-                "{length} bytes are more than the {MAX_FAMILY} that one may have"
-            )));
-        }
         let (message, rest) = body
             .split_at_checked(length)
             .ok_or_else(|| wrong("the message is cut short".to_owned()))?;
         body = rest;
-        let family = MetricFamily::decode(message).map_err(malformed)?;
-        self::family(family, builder).map_err(wrong)?;
+        family(message, builder).map_err(wrong)?;
     }
     Ok(())
 }
 
-fn family(family: MetricFamily, builder: &mut Builder) -> Result<(), String> {
+fn family(message: &[u8], builder: &mut Builder) -> Result<(), String> {
+    let family = MetricFamily::decode(message).map_err(|err| err.to_string())?;
     if family.name.is_empty() {
         return Err("it has no name".to_owned());
     }
@@ -60,7 +59,7 @@ fn family(family: MetricFamily, builder: &mut Builder) -> Result<(), String> {
     described.kind = kind;
     described.help = family.help;
     described.unit = family.unit;
-    for metric in family.metrics {
+    each_metric(message, |metric| {
         if metric.labels.len() > MAX_LABELS {
             let name = &family.name;
             return Err(format!(
@@ -75,7 +74,34 @@ fn family(family: MetricFamily, builder: &mut Builder) -> Result<(), String> {
             time: metric.timestamp_ms.filter(|time| *time != 0),
             start: None,
         }
-        .metric(&metric)?;
+        .metric(&metric)
+    })
+}
+
+/// Reads the metrics of a family, one after the other.
+fn each_metric(
+    mut message: &[u8],
+    mut take: impl FnMut(Metric) -> Result<(), String>,
+) -> Result<(), String> {
+    let malformed = |err: prost::DecodeError| err.to_string();
+    while message.has_remaining() {
+        let (field, wire_type) = decode_key(&mut message).map_err(malformed)?;
+        if field != METRICS || wire_type != WireType::LengthDelimited {
+            let context = DecodeContext::default();
+            skip_field(wire_type, field, &mut message, context).map_err(malformed)?;
+            continue;
+        }
+        let length = prost::decode_length_delimiter(&mut message).map_err(malformed)?;
+        let (metric, rest) = message
+            .split_at_checked(length)
+            .ok_or("a metric is cut short")?;
+        message = rest;
+        if length > MAX_METRIC {
+            return Err(format!(
+                "a metric of {length} bytes; one may have {MAX_METRIC}"
+            ));
+        }
+        take(Metric::decode(metric).map_err(malformed)?)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use prost::Message;
 
 use crate::exposition::ordinary;
 
+/// A family without its metrics, field 4, which are read one by one.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct MetricFamily {
     #[prost(string, tag = "1")]
@@ -14,8 +15,6 @@ pub(super) struct MetricFamily {
     pub(super) help: String,
     #[prost(int32, tag = "3")]
     pub(super) kind: i32,
-    #[prost(message, repeated, tag = "4")]
-    pub(super) metrics: Vec<Metric>,
     #[prost(string, tag = "5")]
     pub(super) unit: String,
 }

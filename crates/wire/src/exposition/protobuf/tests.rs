@@ -1,17 +1,28 @@
 //! Families as client libraries write them.
 
 use model::{MetricType, SampleValue};
-use prost::Message as _;
+use prost::Message;
 
 use super::messages::{
-    Bucket, Counter, ExemplarFields, Histogram, LabelPair, Metric, MetricFamily, Number, Quantile,
-    Span, Summary, Time,
+    Bucket, Counter, ExemplarFields, Histogram, LabelPair, Metric, Number, Quantile, Span, Summary,
+    Time,
 };
 use crate::exposition::{Exposition, Format, Reading, read};
 
 const AT: i64 = 1_000;
 
-fn scraped(families: &[MetricFamily], keeps_classic: bool) -> Exposition {
+/// A family with its metrics, as it is sent.
+#[derive(Clone, PartialEq, Message)]
+struct Family {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(int32, tag = "3")]
+    kind: i32,
+    #[prost(message, repeated, tag = "4")]
+    metrics: Vec<Metric>,
+}
+
+fn scraped(families: &[Family], keeps_classic: bool) -> Exposition {
     let mut body = Vec::new();
     for family in families {
         family.encode_length_delimited(&mut body).unwrap();
@@ -51,12 +62,11 @@ fn metric(labels: &[(&str, &str)]) -> Metric {
     }
 }
 
-fn family(name: &str, kind: i32, metrics: Vec<Metric>) -> MetricFamily {
-    MetricFamily {
+fn family(name: &str, kind: i32, metrics: Vec<Metric>) -> Family {
+    Family {
         name: name.to_owned(),
         kind,
         metrics,
-        ..MetricFamily::default()
     }
 }
 
@@ -202,6 +212,13 @@ fn what_no_metric_can_say_is_refused() {
         let error = read(Format::Protobuf, &body, Reading::default()).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
+    let large = Metric {
+        gauge: Some(Number::default()),
+        ..metric(&[("a", &"b".repeat(256 << 10))])
+    };
+    let body = family("x", 1, vec![large]).encode_length_delimited_to_vec();
+    let error = read(Format::Protobuf, &body, Reading::default()).unwrap_err();
+    assert!(error.to_string().contains("a metric of 2621"), "{error}");
     let error = read(Format::Protobuf, &[5, 1], Reading::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
