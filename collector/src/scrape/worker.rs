@@ -180,7 +180,7 @@ impl Worker {
         match prepared.await {
             Ok(prepared) => Some(prepared),
             Err(err) => {
-                tracing::error!(target = %self.target, error = %err, "a scrape was not read");
+                tracing::error!(url = %self.target, error = %err, "a scrape was not read");
                 None
             }
         }
@@ -204,7 +204,7 @@ impl Worker {
                 metrics::counter!(self_metrics::SCRAPE_SKIPPED_SAMPLES).increment(samples);
                 if !memory.is_refused {
                     tracing::warn!(
-                        target = %self.target,
+                        url = %self.target,
                         job = self.job.name,
                         "scrapes are skipped while the store does not take them: {problem}"
                     );
@@ -234,7 +234,7 @@ impl Worker {
         if let Err(problem) = self.hand_over(body).await {
             metrics::counter!(self_metrics::SCRAPE_SKIPPED_SAMPLES).increment(samples.len() as u64);
             tracing::warn!(
-                target = %self.target,
+                url = %self.target,
                 job = self.job.name,
                 "the series of a target that is gone are seen for some minutes more: {problem}"
             );

@@ -270,3 +270,92 @@ fn named_files(pattern: &Path) -> Result<Vec<PathBuf>, ConfigError> {
         .map(|entry| entry.map_err(|err| invalid(err.to_string())))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The jobs of a file `a.yml`, or the error without the directory.
+    fn checked(directory: &Path, text: &str) -> Result<Checked, String> {
+        let path = directory.join("a.yml");
+        std::fs::write(&path, text).unwrap();
+        Written::check_file(&path).map_err(|err| {
+            let directory = format!("{}/", directory.display());
+            err.to_string().replace(&directory, "")
+        })
+    }
+
+    #[test]
+    fn jobs_take_their_files_defaults() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        };
+        write("b1.yml", "scrape_configs: [{job_name: b1}]\n");
+        write(
+            "b2.yml",
+            "global: {scrape_interval: 5s, sample_limit: 7}\nscrape_configs: [{job_name: b2}]\n",
+        );
+        let checked = checked(
+            directory.path(),
+            "global: {scrape_interval: 15s, scrape_timeout: 12s, external_labels: {a: b}}\n\
+             scrape_configs:\n  - {job_name: a1, body_size_limit: 1MB, tenant: acme}\n  \
+             - {job_name: a2, scrape_interval: 8s, static_configs: [{targets: [h], labels: {port: 1}}]}\n\
+             scrape_config_files: ['b*.yml']\nrule_files: [r.yml]\n",
+        )
+        .unwrap();
+        let shown = checked.jobs.iter().map(|job| {
+            let limits = &job.limits;
+            let (name, interval, timeout) = (&job.name, job.interval, job.timeout);
+            format!(
+                "{name} {} {interval} {timeout} {} {}",
+                job.tenant, limits.samples, limits.body
+            )
+        });
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [
+                "a1 acme 15s 12s 0 1048576",
+                "a2 default 8s 8s 0 33554432",
+                "b1 default 1m 10s 0 33554432",
+                "b2 default 5s 5s 7 33554432",
+            ]
+        );
+        let places = checked.remarks.iter().map(|remark| {
+            let name = remark.rsplit('/').next().unwrap_or_default();
+            name.to_owned()
+        });
+        assert_eq!(
+            places.collect::<Vec<_>>(),
+            [
+                "a.yml:6:13: rule_files (see alerting.rules) is not used here",
+                "a.yml:1:66: global.external_labels is not used here",
+            ]
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_printed_and_files_lie_beside_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let checked = checked(
+            directory.path(),
+            "scrape_configs:\n  - job_name: a\n    authorization: {credentials: hunter2}\n    \
+             tls_config: {ca_file: ca.pem}\n    http_headers: {X-Key: {secrets: [hunter2]}}\n",
+        )
+        .unwrap();
+        let shown = format!("{:?}", checked.jobs[0]);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        let ca = directory.path().join("ca.pem");
+        assert!(shown.contains(&format!("{ca:?}")), "{shown}");
+    }
+
+    #[test]
+    fn files_that_name_themselves_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = checked(directory.path(), "scrape_config_files: [a.yml]\n").unwrap_err();
+        assert_eq!(
+            error,
+            "scrape_config_files: a.yml is named too deep inside of files"
+        );
+    }
+}
