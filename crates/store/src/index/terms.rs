@@ -283,7 +283,7 @@ impl TermsBuilder {
                 if masks.is_some() {
                     self.mark(column, too_long);
                 }
-                self.add_pairs(column, values, masks, |text| Cow::Borrowed(text))
+                self.add_pairs(column, values, masks, Cow::Borrowed)
             }
             DataType::Int32 => {
                 let numbers = values.as_primitive::<Int32Type>().iter();
