@@ -12,13 +12,12 @@ const KEYED_BYTES: usize = 2 << 10;
 /// How far into a text a level that stands alone is looked for, bytes: before the message.
 const HEADER_BYTES: usize = 128;
 
-/// Loki's `detected_level` of a record: `trace`, `debug`, `info`, `warn`, `error`, `critical`, or
-/// `unknown` when neither the severity number nor the text tells.
-pub fn detected_level(severity_number: i32, text: &str) -> &'static str {
-    match severity_number {
-        0 => level_name(severity_in_text(text).unwrap_or(0)),
-        set => level_name(set),
-    }
+/// The lowest OTLP severity number of the level that a record without a severity number states: in
+/// its severity text (`ERROR`, `warn`, `E`, OTLP's `INFO2`) or else in its body's text.
+pub fn stated_severity(severity_text: &str, body: &str) -> Option<i32> {
+    let name = severity_text.trim();
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    value(name.as_bytes()).or_else(|| severity_in_text(body))
 }
 
 /// Loki's word for a severity number: that of OTLP, except `critical` for 21–24 and `unknown`.
@@ -304,6 +303,10 @@ fn escape_sequence(text: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
+    fn level_in(text: &str) -> &'static str {
+        level_name(severity_in_text(text).unwrap_or(0))
+    }
+
     #[test]
     fn texts_state_their_level() {
         let cases = [
@@ -372,15 +375,42 @@ mod tests {
             ("größer [info] ü", "info"),
         ];
         for (text, expected) in cases {
-            assert_eq!(detected_level(0, text), expected, "{text:?}");
+            assert_eq!(level_in(text), expected, "{text:?}");
         }
     }
 
     #[test]
-    fn a_severity_that_is_set_wins_over_the_text() {
-        assert_eq!(detected_level(9, "[ERROR] x"), "info");
-        assert_eq!(detected_level(24, ""), "critical");
-        assert_eq!(detected_level(99, "[ERROR] x"), "unknown");
+    fn a_severity_text_tells_before_the_body() {
+        let cases = [
+            ("ERROR", "level=info", Some(17)),
+            (" warn ", "", Some(13)),
+            ("INFO2", "[ERROR] x", Some(9)),
+            ("E", "", Some(17)),
+            ("unset", "[ERROR] x", Some(17)),
+            ("stderr", "[ERROR] x", Some(17)),
+            ("3", "x", None),
+            ("", "[WARN] x", Some(13)),
+            ("", "", None),
+        ];
+        for (severity_text, body, expected) in cases {
+            let stated = stated_severity(severity_text, body);
+            assert_eq!(stated, expected, "{severity_text:?} {body:?}");
+        }
+    }
+
+    #[test]
+    fn levels_have_lokis_names() {
+        let cases = [
+            (0, "unknown"),
+            (1, "trace"),
+            (10, "info"),
+            (13, "warn"),
+            (24, "critical"),
+            (99, "unknown"),
+        ];
+        for (number, name) in cases {
+            assert_eq!(level_name(number), name, "{number}");
+        }
     }
 
     #[test]
