@@ -1,6 +1,5 @@
 //! The columns that only log records have.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -163,20 +162,24 @@ impl OwnColumns for LogColumns {
         );
         self.flags.push(view.flags);
         self.event_name.append_option(non_empty(view.event_name));
+        let sent = (view.severity_number, view.severity_text);
         let mut overflow = None;
-        let body = match view.body {
-            ValueView::String(text) => Some(Cow::Borrowed(text)),
-            ValueView::Empty => None,
+        match view.body {
+            ValueView::String(text) => {
+                self.body.append_value(text);
+                self.state_severity(sent, text);
+            }
+            ValueView::Empty => {
+                self.body.append_null();
+                self.state_severity(sent, "");
+            }
             other => {
                 let value = other.to_value();
+                let text = text_of(&value);
+                self.body.append_option(text.as_deref());
+                self.state_severity(sent, text.as_deref().unwrap_or_default());
                 overflow = Some((BODY_MEMBER, value_to_json(&value)));
-                text_of(&value).map(|text| Cow::Owned(text.into_owned()))
             }
-        };
-        self.body.append_option(body.as_deref());
-        if view.severity_number == 0 {
-            let stated = stated_severity(view.severity_text, body.as_deref().unwrap_or_default());
-            self.state_severity(stated);
         }
         Ok(Remainder {
             dropped_attributes_count: view.dropped_attributes_count,
@@ -211,9 +214,12 @@ impl OwnColumns for LogColumns {
 }
 
 impl LogColumns {
-    /// Notes what the texts of the last row state of its severity.
-    fn state_severity(&mut self, stated: Option<i32>) {
-        if let Some(severity) = stated {
+    /// Notes what the texts of the last row state of its severity, when it was sent without a number.
+    fn state_severity(&mut self, (number, severity_text): (i32, &str), body: &str) {
+        if number != 0 {
+            return;
+        }
+        if let Some(severity) = stated_severity(severity_text, body) {
             let before = self.seq.len() - 1 - self.severity_in_text.len();
             self.severity_in_text.append_nulls(before);
             self.severity_in_text.append_value(severity);
