@@ -241,6 +241,7 @@ impl TermsBuilder {
             schema::SERVICE
             | schema::SEVERITY_NUMBER
             | schema::SEVERITY_TEXT
+            | crate::columns::names::SEVERITY_IN_TEXT
             | schema::EVENT_NAME
             | schema::NAME
             | schema::KIND
