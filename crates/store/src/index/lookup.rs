@@ -295,8 +295,8 @@ impl<'a> BlockLookup<'a> {
     }
 
     /// Visits the values of `column` that begin with `prefix` and lie in a block of `within`,
-    /// ascending (those of levels first by number, then by text), until `visit` breaks. Values that are not listed ([`BlockLookup::unlisted`])
-    /// are not among them.
+    /// ascending, until `visit` breaks; of levels first those of numbers, then those of texts.
+    /// Values that are not listed ([`BlockLookup::unlisted`]) are not among them.
     ///
     /// # Errors
     ///
