@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod crash;
+mod docs;
 mod elasticsearch;
 mod grafana;
 mod grpc;
+mod levels;
 mod logs_api;
 mod loki;
 mod loki_push;
