@@ -11,6 +11,7 @@ mod loki;
 mod loki_push;
 mod malformed;
 mod otlp;
+mod remote_write;
 mod rules;
 mod server;
 mod shippers;

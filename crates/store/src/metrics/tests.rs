@@ -6,14 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use model::metric::{MetricType, Temporality, stale_nan};
 use model::{
-    Exemplar, Labels, MatchOp, Matcher, MetricMetadata, NativeHistogram, SampleValue, Seq,
-    SeriesSample,
+    Exemplar, Labels, MatchOp, Matcher, MetricMetadata, NativeHistogram, SampleValue, SeriesSample,
 };
 use promql::{SelectLimits, SeriesSource, SourceError, Window};
 use proptest::prelude::*;
 
 use super::{MetricHead, MetricSnapshot, MetricSplit};
-use crate::head::{HeadRows, HeadSettings, MetricRows, SplitSummary};
+use crate::head::{HeadRows, HeadSettings, SplitSummary};
+use wire::MetricBatch;
 
 fn settings() -> HeadSettings {
     HeadSettings {
@@ -34,14 +34,8 @@ fn gauge(series: &str, timestamp_ms: i64, value: f64) -> SeriesSample {
 }
 
 fn apply(head: &MetricHead, samples: impl IntoIterator<Item = SeriesSample>) {
-    let samples = samples
-        .into_iter()
-        .map(|sample| (Seq::new(1, 0), sample))
-        .collect();
-    head.apply(MetricRows {
-        samples,
-        metadata: Vec::new(),
-    });
+    let samples = samples.into_iter().map(|sample| (0, sample));
+    head.apply(MetricBatch::of_samples(samples));
 }
 
 fn empty() -> Arc<MetricHead> {
@@ -240,8 +234,7 @@ async fn histograms_exemplars_stale_markers_and_metadata_survive_a_seal() {
         help: "a gauge".to_owned(),
     };
     let head = empty();
-    head.apply(MetricRows {
-        samples: [
+    let samples = [
             SeriesSample {
                 value: SampleValue::Histogram(Box::new(histogram.clone())),
                 exemplars: vec![exemplar],
@@ -249,9 +242,10 @@ async fn histograms_exemplars_stale_markers_and_metadata_survive_a_seal() {
             },
             gauge("s", 10, stale_nan()),
         ]
-        .map(|sample| (Seq::new(1, 0), sample))
-        .into(),
+        .map(|sample| (0, sample));
+    head.apply(MetricBatch {
         metadata: vec![family.clone()],
+        ..MetricBatch::of_samples(samples)
     });
     let (split, _, _) = sealed(&head);
     let snapshot = MetricSnapshot {
