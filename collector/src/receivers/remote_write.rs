@@ -177,7 +177,11 @@ mod tests {
             "",
         ] {
             let refused = of(other).unwrap_err();
-            assert_eq!(refused.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{other}");
+            assert_eq!(
+                refused.status,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "{other}"
+            );
         }
     }
 }

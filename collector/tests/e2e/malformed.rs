@@ -224,7 +224,12 @@ fn remote_write_cases(server: &Process) -> Vec<Case> {
         ("a length past the end", V2, "snappy", snappy(&[0x2a, 9, 1])),
         ("wrong wire type", V1, "snappy", snappy(&[0x08, 1])),
         ("a series of text", V2, "snappy", snappy(b"\x2a\x03abc")),
-        ("samples without labels", V1, "snappy", empty_items(0x0a, 0x12)),
+        (
+            "samples without labels",
+            V1,
+            "snappy",
+            empty_items(0x0a, 0x12),
+        ),
         ("empty exemplars", V1, "snappy", empty_items(0x0a, 0x1a)),
         ("empty histograms", V2, "snappy", empty_items(0x2a, 0x1a)),
         ("empty symbols", V2, "snappy", {

@@ -1,5 +1,10 @@
 //! Prometheus remote write, 1.0 and 2.0, and its samples out again by PromQL.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
 use model::histogram::BucketSpan;
 use model::metric::{Temporality, stale_nan};
 use model::{
@@ -283,4 +288,68 @@ async fn descriptions_alone_are_kept() {
         metadata["data"]["g"],
         json!([{"type": "gauge", "unit": "", "help": "help"}])
     );
+}
+
+/// Writes one sample after another until the server is gone; the numbers that were acknowledged.
+/// Number n is the value of a sample n ms after `begin`.
+async fn write_until_killed(url: String, begin: i64, next: Arc<AtomicI64>) -> Vec<i64> {
+    let client = crate::server::client();
+    let mut acknowledged = Vec::new();
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let series = ["a", "b", "c"].map(|part| [("__name__", "crash"), ("part", part)]);
+        let samples: Vec<(&[(&str, &str)], f64, i64)> = series
+            .iter()
+            .map(|labels| (&labels[..], number as f64, begin + number))
+            .collect();
+        let body = snap::raw::Encoder::new()
+            .compress_vec(&v1_message(&samples))
+            .unwrap();
+        match client.post(&url).body(body).send().await {
+            Ok(answer) if answer.status() == 204 => acknowledged.push(number),
+            Ok(answer) if answer.status() == 503 => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Ok(answer) => panic!("unexpected answer {}", answer.status()),
+            Err(_) => return acknowledged,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_acknowledged_sample_survives_kills_once() {
+    // Heads that are sealed often, so that kills also meet sealing and publishing.
+    let home = Home::new().with_config("heads: {max_age: 1s}\n");
+    // Far enough back that no number reaches the present.
+    let begin = now_ms() - 3_600_000;
+    let next = Arc::new(AtomicI64::new(0));
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..6 {
+        let server = home.start().await;
+        let url = format!("http://{}/api/v1/write", server.addresses.http);
+        let senders: Vec<_> = (0..3)
+            .map(|_| tokio::spawn(write_until_killed(url.clone(), begin, Arc::clone(&next))))
+            .collect();
+        // Each round is killed at another moment of its life.
+        tokio::time::sleep(Duration::from_millis(150 + 250 * round)).await;
+        server.kill();
+        for sender in senders {
+            acknowledged.extend(sender.await.unwrap());
+        }
+    }
+    assert!(acknowledged.len() > 20, "{} writes", acknowledged.len());
+    let server = home.start().await;
+    let found = query(&server, "crash[2h]", now_ms()).await;
+    assert_eq!(found.len(), 3);
+    for series in found {
+        let mut numbers = BTreeSet::new();
+        for sample in series["values"].as_array().unwrap() {
+            let number: i64 = sample[1].as_str().unwrap().parse().unwrap();
+            let at = (sample[0].as_f64().unwrap() * 1000.0).round() as i64;
+            assert_eq!(at, begin + number);
+            assert!(numbers.insert(number), "{number} is doubled");
+        }
+        let lost: Vec<&i64> = acknowledged.difference(&numbers).take(10).collect();
+        assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    }
 }

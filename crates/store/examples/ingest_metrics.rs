@@ -205,7 +205,10 @@ fn series_labels(number: usize) -> Labels {
     Labels::new([
         ("__name__", name.to_owned()),
         ("job", format!("service-{}", number % 10)),
-        ("instance", format!("10.0.{}.{}:9090", number / 250, number % 250)),
+        (
+            "instance",
+            format!("10.0.{}.{}:9090", number / 250, number % 250),
+        ),
         ("route", format!("/api/v1/r{}", number % 7)),
         ("code", ["200", "404", "500"][number % 3].to_owned()),
     ])

@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 use wire::MetricBatch;
 use wire::otlp::Item;
 
+use super::HeadSettings;
 use super::chain::{Chain, Head};
 use super::classes::ClassedHead;
 use super::memory::Memory;
-use super::HeadSettings;
 use crate::catalog::Checkpoint;
 use crate::error::StoreError;
 use crate::follow::Arrivals;

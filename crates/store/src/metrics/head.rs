@@ -118,7 +118,11 @@ impl MetricHead {
     fn sorted(&self) -> impl Iterator<Item = (Labels, SeriesColumns)> + '_ {
         let mut order: Vec<(Labels, u32)> = {
             let state = self.state();
-            let labels = state.series.all().iter().map(|series| series.labels.clone());
+            let labels = state
+                .series
+                .all()
+                .iter()
+                .map(|series| series.labels.clone());
             labels.zip(0..).collect()
         };
         order.sort_by(|a, b| a.0.cmp(&b.0));

@@ -1,6 +1,6 @@
 //! Samples of one series and kind while they come in: the newest as they are, older ones encoded.
 //!
-//! A sample takes 16 bytes until [`RunValue::RUN`] of them are together, and about two from then
+//! A sample takes 16 bytes until [`RunValue::RUN`] of them are together, and two to three from then
 //! on. The order in which they came is kept.
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) trait RunValue: Clone {
 }
 
 impl RunValue for f64 {
-    const RUN: usize = 64;
+    const RUN: usize = 32;
 
     fn size_bytes(&self) -> usize {
         0
@@ -133,7 +133,11 @@ impl<V: RunValue> OpenColumn<V> {
 
     /// Encodes the newest samples.
     fn close_run(&mut self) -> Growth {
-        let behind: usize = self.newest.iter().map(|(_, value)| value.size_bytes()).sum();
+        let behind: usize = self
+            .newest
+            .iter()
+            .map(|(_, value)| value.size_bytes())
+            .sum();
         let before = self.runs_bytes();
         let times: Vec<i64> = self.newest.iter().map(|(time, _)| *time).collect();
         let bounds = times.iter().fold((i64::MAX, i64::MIN), |bounds, time| {

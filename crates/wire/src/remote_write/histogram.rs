@@ -145,10 +145,11 @@ pub(super) fn checked(read: ReadHistogram) -> Option<NativeHistogram> {
         return None;
     }
     let (count, zero_count) = (read.count, read.zero_count);
-    let is_integer = matches!(count, Count::Integer(_));
+    let has_floats = !read.positive.counts.is_empty() || !read.negative.counts.is_empty();
+    let is_integer = matches!(count, Count::Integer(_)) && !has_floats;
     let positive = side(read.positive, is_integer)?;
     let negative = side(read.negative, is_integer)?;
-    if let (Count::Integer(count), Count::Integer(zero)) = (count, zero_count) {
+    if let (true, Count::Integer(count), Count::Integer(zero)) = (is_integer, count, zero_count) {
         let total = positive.1.checked_add(negative.1)?.checked_add(zero)?;
         // Observations that are NaN are counted and lie in no bucket.
         let adds_up = total == count || (read.sum.is_nan() && total < count);
@@ -196,9 +197,6 @@ type Buckets = ((Vec<BucketSpan>, Vec<f64>), u64);
 
 fn side(side: Side, is_integer: bool) -> Option<Buckets> {
     let (counts, total) = if is_integer {
-        if !side.counts.is_empty() {
-            return None;
-        }
         let (mut count, mut total) = (0_i64, 0_u64);
         let mut counts = Vec::with_capacity(side.deltas.len());
         for delta in &side.deltas {

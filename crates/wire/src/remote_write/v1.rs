@@ -31,7 +31,7 @@ pub(super) fn decode(body: &Bytes, received_at: i64) -> Result<MetricBatch, Deco
                         Ok(())
                     })?;
                     building.weigh_exemplar(exemplar_labels.len())?;
-                    building.exemplar(Ok(&exemplar_labels), value, time)?;
+                    building.exemplar(Ok(exemplar_labels.as_slice()), value, time)?;
                 }
                 4 => building.histogram(series.inside(content)?)?,
                 _ => series.skip()?,

@@ -25,7 +25,12 @@ const MAX_INTEGER: u64 = 1 << 53;
 const WIDE_DECIMAL: usize = 3;
 
 /// Writes `values`, whose count the reader has to know.
-pub(super) fn encode(values: &[f64], effort: Effort, config: fn() -> ChunkConfig, out: &mut Vec<u8>) {
+pub(super) fn encode(
+    values: &[f64],
+    effort: Effort,
+    config: fn() -> ChunkConfig,
+    out: &mut Vec<u8>,
+) {
     if values.is_empty() {
         return;
     }
@@ -63,7 +68,10 @@ pub(super) fn decode(input: &mut Input<'_>, count: usize) -> Result<Vec<f64>, Ch
         DECIMAL => read_decimals(input, count),
         RAW => {
             let (values, _) = input.take(count * 8)?.as_chunks::<8>();
-            Ok(values.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
+            Ok(values
+                .iter()
+                .map(|bytes| f64::from_le_bytes(*bytes))
+                .collect())
         }
         PCO => {
             let length = input.count(input.0.len())?;
@@ -146,7 +154,10 @@ fn read_decimals(input: &mut Input<'_>, count: usize) -> Result<Vec<f64>, ChunkE
     let integers = integers::decode(input, count)?;
     let mut values: Vec<f64> = match exponent {
         0 => integers.iter().map(|number| *number as f64).collect(),
-        _ => integers.iter().map(|number| *number as f64 / power).collect(),
+        _ => integers
+            .iter()
+            .map(|number| *number as f64 / power)
+            .collect(),
     };
     for (index, value) in replaced {
         values[index] = value;
