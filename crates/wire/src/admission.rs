@@ -54,11 +54,29 @@ pub enum RejectReason {
     /// An action of a bulk request that would change what is stored.
     #[error("only the actions index and create are supported: log records never change")]
     UnsupportedAction,
+    /// A series without a `__name__`.
+    #[error("series has no metric name")]
+    NoMetricName,
+    /// A series or exemplar with a label without a name.
+    #[error("a label has a value but no name")]
+    NamelessLabel,
+    /// A series that has two values for one label.
+    #[error("a label name occurs twice in a series")]
+    DuplicateLabel,
+    /// A series or exemplar whose labels are no text.
+    #[error("a label's name or value is not UTF-8")]
+    InvalidText,
+    /// A series or exemplar that refers to strings which the request does not have.
+    #[error("a label refers to a symbol that the request does not have")]
+    UnknownSymbol,
+    /// A native histogram that contradicts itself.
+    #[error("native histogram is inconsistent (schema, spans, bucket counts or custom borders)")]
+    InvalidHistogram,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their codes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::InvalidTraceId,
         Self::InvalidSpanId,
         Self::TimeOutOfRange,
@@ -69,6 +87,12 @@ impl RejectReason {
         Self::InvalidDocument,
         Self::InvalidTime,
         Self::UnsupportedAction,
+        Self::NoMetricName,
+        Self::NamelessLabel,
+        Self::DuplicateLabel,
+        Self::InvalidText,
+        Self::UnknownSymbol,
+        Self::InvalidHistogram,
     ];
 
     /// The word for it in metrics.
@@ -84,6 +108,12 @@ impl RejectReason {
             Self::InvalidDocument => "invalid_document",
             Self::InvalidTime => "invalid_time",
             Self::UnsupportedAction => "unsupported_action",
+            Self::NoMetricName => "no_metric_name",
+            Self::NamelessLabel => "nameless_label",
+            Self::DuplicateLabel => "duplicate_label",
+            Self::InvalidText => "invalid_text",
+            Self::UnknownSymbol => "unknown_symbol",
+            Self::InvalidHistogram => "invalid_histogram",
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod elasticsearch;
 pub mod exposition;
 mod json_value;
 pub mod loki;
+pub mod metric_batch;
 mod original;
 pub mod otlp;
 pub mod remote_write;
@@ -23,6 +24,7 @@ use otlp::{DecodeError, Decoded, Item, Origins};
 
 pub use admission::{RejectReason, Rejected, Window};
 pub use compression::{Compression, DecompressError, decompress};
+pub use metric_batch::{MetricBatch, SampleCounts};
 
 /// The log records of a body in any encoding that carries some, in OTLP's messages.
 ///
@@ -49,6 +51,26 @@ pub fn read_logs(
                 rejected: decoded.rejected,
             })
         }
+    }
+}
+
+/// The samples of a body in any encoding that carries some.
+///
+/// A point without a time gets `received_at` (Unix ns).
+///
+/// # Errors
+///
+/// As [`read_logs`]; also when the samples' labels are too many in all.
+pub fn read_metrics(
+    encoding: Encoding,
+    body: &Bytes,
+    received_at: i64,
+) -> Result<MetricBatch, DecodeError> {
+    match encoding {
+        Encoding::RemoteWriteV1 | Encoding::RemoteWriteV2 => {
+            remote_write::decode(encoding, body, received_at)
+        }
+        other => otlp::decode_metrics(other, body, received_at),
     }
 }
 

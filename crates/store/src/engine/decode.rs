@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use model::time::NANOS_PER_MILLI;
 use model::{Encoding, Signal};
 use wire::otlp::{self, DecodeError, Origins};
-use wire::{Rejected, Window};
+use wire::{Rejected, SampleCounts, Window};
 
 use crate::error::IngestError;
 use crate::head::tenant::Batch;
@@ -19,6 +18,17 @@ pub(super) struct Admitted {
     pub(super) outcome: IngestOutcome,
     /// Ordinals of items outside of the window, ascending: what the log keeps.
     pub(super) refused: Vec<u32>,
+}
+
+impl Admitted {
+    /// Whether nothing is left to keep. A body may carry descriptions of metrics alone.
+    pub(super) fn is_empty(&self) -> bool {
+        let describes = match &self.batch {
+            Batch::Metrics(batch) => batch.points == 0 && !batch.metadata.is_empty(),
+            Batch::Logs(_) | Batch::Spans(_) => false,
+        };
+        self.outcome.accepted == 0 && !describes
+    }
 }
 
 /// Decodes a new request and refuses items outside of `window`.
@@ -39,19 +49,28 @@ pub(super) fn admit(
         origins,
     )
     .map_err(ingest_error)?;
-    let refused = window.refused(times(&body.batch));
+    let mut refused = window.refused(times(&body.batch));
+    // A point's samples may lie apart, and exemplars come behind all samples.
+    refused.sort_unstable_by_key(|rejected| rejected.ordinal);
+    refused.dedup_by_key(|rejected| rejected.ordinal);
     let ordinals: Vec<u32> = refused.iter().map(|rejected| rejected.ordinal).collect();
     let mut rejected = body.rejected;
     rejected.extend(refused);
     rejected.sort_unstable_by_key(|item| item.ordinal);
     let count = rejected.len() as u64;
+    let batch = without(body.batch, &ordinals);
+    let written = match &batch {
+        Batch::Metrics(batch) => batch.counts(),
+        Batch::Logs(_) | Batch::Spans(_) => SampleCounts::default(),
+    };
     Ok(Admitted {
-        batch: without(body.batch, &ordinals),
+        batch,
         outcome: IngestOutcome {
             accepted: u64::from(body.items).saturating_sub(count),
             rejected: count,
             reasons: count_reasons(&rejected),
             refused: rejected,
+            written,
             // Known once it is in the log.
             position: 0,
         },
@@ -111,7 +130,7 @@ fn decode(
             }
         }
         Signal::Metrics => {
-            let mut decoded = otlp::decode_metrics(encoding, body, received_at)?;
+            let mut decoded = wire::read_metrics(encoding, body, received_at)?;
             Body {
                 items: decoded.points,
                 rejected: std::mem::take(&mut decoded.rejected),
@@ -128,16 +147,7 @@ fn times(batch: &Batch) -> Vec<(u32, i64)> {
             .iter()
             .map(|(ordinal, item)| (*ordinal, item.time))
             .collect(),
-        Batch::Metrics(batch) => batch
-            .samples
-            .iter()
-            .map(|(ordinal, sample)| {
-                (
-                    *ordinal,
-                    sample.timestamp_ms.saturating_mul(NANOS_PER_MILLI),
-                )
-            })
-            .collect(),
+        Batch::Metrics(batch) => batch.times().collect(),
     }
 }
 
@@ -149,7 +159,7 @@ fn without(mut batch: Batch, refused: &[u32]) -> Batch {
     let keep = |ordinal: &u32| refused.binary_search(ordinal).is_err();
     match &mut batch {
         Batch::Logs(items) | Batch::Spans(items) => items.retain(|(ordinal, _)| keep(ordinal)),
-        Batch::Metrics(batch) => batch.samples.retain(|(ordinal, _)| keep(ordinal)),
+        Batch::Metrics(batch) => batch.refuse(refused),
     }
     batch
 }

@@ -8,6 +8,8 @@ mod accumulator;
 pub mod chunk;
 mod column;
 pub mod head;
+mod head_series;
+mod open_column;
 mod postings;
 pub mod source;
 pub mod split;

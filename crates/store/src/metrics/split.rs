@@ -42,6 +42,8 @@ use crate::head::SplitSummary;
 const METADATA_KEY: &str = "watchkeeper.metrics.metadata";
 /// Rows of one row group: series, not samples.
 const ROW_GROUP_ROWS: usize = 16_384;
+/// Series that are encoded together; their samples lie in memory.
+const SERIES_AT_ONCE: usize = 1_024;
 /// Rows of one data page: what a needle reads.
 const PAGE_ROWS: usize = 256;
 
@@ -59,7 +61,7 @@ struct SplitNotes {
 ///
 /// `out` failed, or the encoder refused the rows.
 pub(super) fn write(
-    series: Vec<(Labels, SeriesColumns)>,
+    series: impl IntoIterator<Item = (Labels, SeriesColumns)>,
     metadata: &[MetricMetadata],
     out: &mut (dyn Write + Send),
 ) -> Result<SplitSummary, StoreError> {
@@ -70,12 +72,17 @@ pub(super) fn write(
     let mut samples = 0_u64;
     let mut bounds: Option<(i64, i64)> = None;
     let mut series_count = 0_u64;
-    for part in series.chunks(ROW_GROUP_ROWS / 4) {
-        let batch = rows(part)?;
+    let mut series = series.into_iter();
+    loop {
+        let part: Vec<(Labels, SeriesColumns)> = series.by_ref().take(SERIES_AT_ONCE).collect();
+        if part.is_empty() {
+            break;
+        }
+        let batch = rows(&part)?;
         writer
             .write(&batch)
             .map_err(|error| encoding("write series", error))?;
-        for (_, columns) in part {
+        for (_, columns) in &part {
             series_count += 1;
             samples += columns.len() as u64;
             if let Some((first, last)) = columns.bounds() {

@@ -156,7 +156,9 @@ impl<'a> Message<'a> {
 }
 
 fn histogram_fields(out: &mut Vec<u8>, histogram: &NativeHistogram) {
-    double(out, 2, histogram.count);
+    // Written also when 0: it says that the counts are floats.
+    key(out, 2, 1);
+    out.extend_from_slice(&histogram.count.to_le_bytes());
     double(out, 3, histogram.sum);
     zigzag(out, 4, i64::from(histogram.schema));
     double(out, 5, histogram.zero_threshold);

@@ -1,5 +1,5 @@
-//! What the decoders of the other formats promise: Loki push, Elasticsearch `_bulk`, syslog,
-//! scraped text.
+//! What the decoders of the other formats promise: Loki push, Elasticsearch `_bulk`, syslog, remote
+//! write, scraped text.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -7,6 +7,7 @@ mod elasticsearch;
 mod exposition;
 mod loki;
 mod malformed;
+mod remote_write;
 mod syslog;
 
 use model::{Encoding, LogRecord, Value};
