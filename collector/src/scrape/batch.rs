@@ -109,26 +109,25 @@ pub(crate) fn successful(
     let vanished = previous.vanished(&batch.seen);
     batch
         .samples
-        .extend(vanished.map(|labels| stale(labels, at_ms)));
+        .extend(vanished.into_iter().map(|labels| stale(labels, at_ms)));
     Ok(batch)
 }
 
 /// The stale markers of everything that the last stored scrape showed.
 pub(crate) fn failed(previous: &Seen, at_ms: i64) -> Vec<SeriesSample> {
     let vanished = previous.vanished(&Seen::default());
-    vanished.map(|labels| stale(labels, at_ms)).collect()
+    let markers = vanished.into_iter().map(|labels| stale(labels, at_ms));
+    markers.collect()
 }
 
 impl Seen {
     /// Series that become stale because `now` does not have them; in no order.
-    fn vanished<'a>(&'a self, now: &Seen) -> impl Iterator<Item = &'a Labels> {
-        let gone: Vec<&Labels> = self
-            .series
+    fn vanished<'a>(&'a self, now: &Self) -> Vec<&'a Labels> {
+        self.series
             .iter()
             .filter(|(labels, tracked)| **tracked && !now.series.contains_key(*labels))
             .map(|(labels, _)| labels)
-            .collect();
-        gone.into_iter()
+            .collect()
     }
 }
 

@@ -150,8 +150,8 @@ impl Client {
         if response.status() != reqwest::StatusCode::OK {
             return Err(format!("server returned HTTP status {}", response.status()));
         }
-        let content_type = text_of(&response, &CONTENT_TYPE);
-        let compression = text_of(&response, &CONTENT_ENCODING);
+        let content_type = text_of(&response, CONTENT_TYPE);
+        let compression = text_of(&response, CONTENT_ENCODING);
         let compression: Compression = compression
             .parse()
             .map_err(|err: wire::DecompressError| err.to_string())?;
@@ -216,7 +216,7 @@ async fn body(
     Ok((body.freeze(), held))
 }
 
-fn text_of(response: &Response, name: &HeaderName) -> String {
+fn text_of(response: &Response, name: HeaderName) -> String {
     let value = response.headers().get(name).map(HeaderValue::as_bytes);
     String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
 }

@@ -109,13 +109,13 @@ fn target(job: &Job, labels: &Labels) -> Result<Target, String> {
         ));
     }
     let public = labels.filter(|name| !name.starts_with(RESERVED));
-    let labels_with_instance = match public.get("instance") {
-        Some(_) => public,
-        None => public.with("instance", address),
-    };
+    let has_instance = public.get("instance").is_some();
     Ok(Target {
         url: url(job, labels, address)?,
-        labels: labels_with_instance,
+        labels: match has_instance {
+            true => public,
+            false => public.with("instance", address),
+        },
         interval,
         timeout,
     })

@@ -61,7 +61,7 @@ impl Global {
         set.unwrap_or(Interval::from_secs(10)).min(self.interval())
     }
 
-    fn unused(&self) -> impl Iterator<Item = (&'static str, Location)> {
+    fn unused(&self) -> Vec<(&'static str, Location)> {
         let fields = [
             ("global.evaluation_interval", &self.evaluation_interval),
             ("global.rule_query_offset", &self.rule_query_offset),
@@ -108,13 +108,12 @@ pub(crate) const FILE_FIELDS: [&str; 11] = [
     "runtime",
 ];
 
-fn places<const N: usize>(
-    fields: [(&'static str, &Unused); N],
-) -> impl Iterator<Item = (&'static str, Location)> {
-    let written = fields
-        .into_iter()
-        .filter_map(|(name, field)| Some((name, field.as_ref()?.referenced)));
-    written.collect::<Vec<_>>().into_iter()
+/// The names and places of those that are written.
+fn places<const N: usize>(fields: [(&'static str, &Unused); N]) -> Vec<(&'static str, Location)> {
+    let written = fields.into_iter();
+    written
+        .filter_map(|(name, field)| Some((name, field.as_ref()?.referenced)))
+        .collect()
 }
 
 /// Something wrong at a place of the file that is being read.
@@ -214,17 +213,18 @@ impl Checked {
         self.add(written, &origin, depth)
     }
 
-    fn remark(&mut self, unused: impl Iterator<Item = (&'static str, Location)>, origin: &Origin) {
+    fn remark(&mut self, unused: Vec<(&'static str, Location)>, origin: &Origin) {
         let file = origin.as_deref().unwrap_or(Path::new("")).display();
-        self.remarks.extend(unused.map(|(name, place)| {
+        let remarks = unused.into_iter().map(|(name, place)| {
             let (line, column) = (place.line(), place.column());
             format!("{file}:{line}:{column}: {name} is not used here")
-        }));
+        });
+        self.remarks.extend(remarks);
     }
 }
 
 impl Document {
-    fn unused(&self) -> impl Iterator<Item = (&'static str, Location)> {
+    fn unused(&self) -> Vec<(&'static str, Location)> {
         places([
             ("rule_files (see alerting.rules)", &self.rule_files),
             ("alerting (see alerting.notify)", &self.alerting),
