@@ -91,7 +91,7 @@ impl StoreConfig {
         Self {
             data_dir: data_dir.into(),
             database_url: None,
-            memory_bytes: 320 << 20,
+            memory_bytes: 160 << 20,
             log: LogConfig::default(),
             head: HeadConfig::default(),
             retention: Retention::default(),
