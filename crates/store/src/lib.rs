@@ -36,8 +36,8 @@ mod engine;
 mod postgres_for_tests;
 
 pub use config::{
-    CompactionConfig, HeadConfig, LogConfig, QueryConfig, Retention, RetentionRule, ServicePattern,
-    StorageConfig, StoreConfig,
+    CompactionConfig, HeadConfig, LogConfig, MetricPattern, QueryConfig, Retention, RetentionRule,
+    SeriesConfig, ServicePattern, StorageConfig, StoreConfig,
 };
 pub use database::{Database, DatabaseKind, Migration};
 pub use engine::{LogPages, ShutdownReport, Store, TenantSeries};

@@ -56,7 +56,7 @@ impl Store {
     ) -> Result<Vec<MetricMetadata>, QueryError> {
         self.inner.check_ready()?;
         let everything = self.series(tenant).snapshot(TimeRange::ALL).await?;
-        Ok(everything.metadata())
+        Ok(everything.metadata()?)
     }
 
     /// The exemplars of a tenant's series; see [`TenantSeries::exemplars`].
@@ -121,25 +121,13 @@ impl TenantSeries {
         let mut splits = Vec::new();
         for entry in &moment.splits {
             if range.overlaps_inclusive(entry.summary.min_time, entry.summary.max_time) {
-                splits.push(self.open(entry).await?);
+                splits.push(self.inner.open_metrics(entry).await?);
             }
         }
         Ok(MetricSnapshot {
             splits,
             generations: moment.generations.clone(),
         })
-    }
-
-    async fn open(&self, entry: &SplitEntry) -> Result<Arc<MetricSplit>, StoreError> {
-        let key = &entry.object_key;
-        if let Some(split) = self.inner.metric_splits.get(key) {
-            return Ok(split);
-        }
-        let bytes = self.inner.read_object(key).await?;
-        let split = Arc::new(MetricSplit::open(key, bytes, &entry.summary)?);
-        // Its footer and checksums, roughly; the samples stay mapped.
-        let size = usize::try_from(entry.size_bytes / 50).unwrap_or(usize::MAX);
-        Ok(self.inner.metric_splits.insert(key, split, size))
     }
 
     /// The exemplars inside of `window` of every series that matches one of `selectors`; series
@@ -176,7 +164,8 @@ impl TenantSeries {
         snapshot.cardinality(options).await
     }
 
-    async fn in_window(&self, window: Window) -> Result<MetricSnapshot, SourceError> {
+    /// The series in `window`, open to be read.
+    pub(super) async fn in_window(&self, window: Window) -> Result<MetricSnapshot, SourceError> {
         self.inner
             .check_ready()
             .map_err(|error| SourceError::Unavailable(error.to_string()))?;
@@ -189,6 +178,23 @@ impl TenantSeries {
                 .saturating_mul(NANOS_PER_MILLI),
         );
         self.snapshot(range).await.map_err(source_error)
+    }
+}
+
+impl Inner {
+    /// A split of metrics, which stays open while it is used.
+    pub(super) async fn open_metrics(
+        &self,
+        entry: &SplitEntry,
+    ) -> Result<Arc<MetricSplit>, StoreError> {
+        let key = &entry.object_key;
+        if let Some(split) = self.metric_splits.get(key) {
+            return Ok(split);
+        }
+        let bytes = self.read_object(key).await?;
+        let split = Arc::new(MetricSplit::open(key, bytes, &entry.summary)?);
+        let size = split.memory_bytes();
+        Ok(self.metric_splits.insert(key, split, size))
     }
 }
 
