@@ -8,7 +8,7 @@ use model::{Encoding, Signal};
 use wire::otlp::{self, DecodeError, Origins};
 use wire::{Rejected, Window};
 
-use super::series_limit::ActiveSeries;
+use super::series_limit::{ActiveSeries, SampleOf, SeriesKey};
 use crate::error::IngestError;
 use crate::head::tenant::Batch;
 use crate::ingest::{IngestOutcome, IngestRequest, RejectedCount};
@@ -45,9 +45,11 @@ pub(super) fn admit(
     let mut refused = window.refused(times(&body.batch));
     let mut batch = without(body.batch, &ordinals_of(&refused));
     if let (Some(active), Batch::Metrics(metrics)) = (active, &batch) {
-        let samples = metrics.samples.iter();
-        let series = samples.map(|(ordinal, sample)| (*ordinal, &sample.labels));
-        let too_many = active.refused(series, request.received_at);
+        let samples = metrics.samples.iter().map(|(ordinal, sample)| SampleOf {
+            ordinal: *ordinal,
+            series: SeriesKey::of(&sample.labels),
+        });
+        let too_many = active.refused(samples.collect(), request.received_at);
         batch = without(batch, &ordinals_of(&too_many));
         refused.extend(too_many);
         refused.sort_unstable_by_key(|item| item.ordinal);

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use model::time::NANOS_PER_SECOND;
 use model::{Encoding, Labels, Signal, TenantId};
@@ -43,7 +43,6 @@ struct State {
     series: HashMap<u64, (u64, i64)>,
     /// How many there are of each metric, by the hash of its name.
     of_metric: HashMap<u64, usize>,
-    names: RandomState,
     /// The minute in which idle series were forgotten last.
     swept: i64,
 }
@@ -105,7 +104,7 @@ impl Inner {
                 let active = Arc::clone(active);
                 let count = move |labels: &Labels, last_ms: i64| {
                     let last = last_ms.div_euclid(MINUTE_MS).min(minute);
-                    active.state().insert(labels, last);
+                    active.state().insert(SeriesKey::of(labels), last);
                 };
                 snapshot.each_series(window, count).await
             }
@@ -120,30 +119,29 @@ impl Inner {
 
 impl ActiveSeries {
     /// Counts the series of a request that arrived at `now` (Unix ns); the items that would bring
-    /// too many. Items come with their ordinals, those of one ordinal next to each other.
-    pub(super) fn refused<'l>(
-        &self,
-        items: impl IntoIterator<Item = (u32, &'l Labels)>,
-        now: i64,
-    ) -> Vec<Rejected> {
+    /// too many, by ordinal.
+    pub(super) fn refused(&self, mut samples: Vec<SampleOf>, now: i64) -> Vec<Rejected> {
         let minute = now / MINUTE_NANOS;
+        // A point's samples may lie apart, and it is kept with all of them or not at all.
+        samples.sort_by_key(|sample| sample.ordinal);
         let mut state = self.state();
         state.forget_idle(minute);
         let mut refused = Vec::new();
-        let mut items = items.into_iter().peekable();
-        let mut new: Vec<&Labels> = Vec::new();
-        while let Some((ordinal, labels)) = items.next() {
-            if !state.touch(labels, minute) {
-                new.push(labels);
-            }
-            if items.peek().is_some_and(|(next, _)| *next == ordinal) {
-                continue;
+        let mut new: Vec<SeriesKey> = Vec::new();
+        for item in samples.chunk_by(|a, b| a.ordinal == b.ordinal) {
+            new.clear();
+            for sample in item {
+                if !state.touch(sample.series, minute) && !new.contains(&sample.series) {
+                    new.push(sample.series);
+                }
             }
             match state.reason_against(&new, &self.limits) {
-                Some(reason) => refused.push(Rejected { ordinal, reason }),
-                None => new.iter().for_each(|labels| state.insert(labels, minute)),
+                Some(reason) => refused.push(Rejected {
+                    ordinal: item[0].ordinal,
+                    reason,
+                }),
+                None => new.iter().for_each(|key| state.insert(*key, minute)),
             }
-            new.clear();
         }
         refused
     }
@@ -159,10 +157,36 @@ impl ActiveSeries {
     }
 }
 
+/// A series as far as it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SeriesKey {
+    /// Hash of its labels.
+    labels: u64,
+    /// Hash of its metric's name.
+    metric: u64,
+}
+
+/// A sample's series and the item that it is a part of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SampleOf {
+    pub(super) ordinal: u32,
+    pub(super) series: SeriesKey,
+}
+
+impl SeriesKey {
+    pub(super) fn of(labels: &Labels) -> Self {
+        static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self {
+            labels: labels.fingerprint(),
+            metric: HASHER.hash_one(labels.metric_name().unwrap_or_default()),
+        }
+    }
+}
+
 impl State {
     /// Notes a sample of a series; whether the series is active already.
-    fn touch(&mut self, labels: &Labels, minute: i64) -> bool {
-        match self.series.get_mut(&labels.fingerprint()) {
+    fn touch(&mut self, key: SeriesKey, minute: i64) -> bool {
+        match self.series.get_mut(&key.labels) {
             Some((_, last)) => {
                 *last = minute.max(*last);
                 true
@@ -172,7 +196,7 @@ impl State {
     }
 
     /// Why the series `new` may not come together.
-    fn reason_against(&self, new: &[&Labels], limits: &SeriesConfig) -> Option<RejectReason> {
+    fn reason_against(&self, new: &[SeriesKey], limits: &SeriesConfig) -> Option<RejectReason> {
         if new.is_empty() {
             return None;
         }
@@ -180,31 +204,22 @@ impl State {
         if is_over(limits.per_tenant, self.series.len() + new.len()) {
             return Some(RejectReason::TooManySeries);
         }
-        let of_metric = |labels: &Labels| {
-            let active = self.of_metric.get(&self.name_of(labels)).copied();
-            let coming = new
-                .iter()
-                .filter(|other| other.metric_name() == labels.metric_name());
+        let of_metric = |metric: u64| {
+            let active = self.of_metric.get(&metric).copied();
+            let coming = new.iter().filter(|other| other.metric == metric);
             active.unwrap_or_default() + coming.count()
         };
         new.iter()
-            .any(|labels| is_over(limits.per_metric, of_metric(labels)))
+            .any(|key| is_over(limits.per_metric, of_metric(key.metric)))
             .then_some(RejectReason::TooManySeriesOfMetric)
     }
 
-    fn insert(&mut self, labels: &Labels, minute: i64) {
-        let name = self.name_of(labels);
-        let known = self.series.get(&labels.fingerprint());
-        let last = known.map_or(minute, |(_, last)| minute.max(*last));
-        let known = self.series.insert(labels.fingerprint(), (name, last));
-        if known.is_none() {
-            *self.of_metric.entry(name).or_default() += 1;
+    fn insert(&mut self, key: SeriesKey, minute: i64) {
+        if self.touch(key, minute) {
+            return;
         }
-    }
-
-    fn name_of(&self, labels: &Labels) -> u64 {
-        self.names
-            .hash_one(labels.metric_name().unwrap_or_default())
+        self.series.insert(key.labels, (key.metric, minute));
+        *self.of_metric.entry(key.metric).or_default() += 1;
     }
 
     fn forget_idle(&mut self, minute: i64) {
@@ -248,8 +263,12 @@ mod tests {
         items: &[(u32, Labels)],
         minute: i64,
     ) -> Vec<(u32, &'static str)> {
-        let items = items.iter().map(|(ordinal, labels)| (*ordinal, labels));
-        let refused = active.refused(items, minute * MINUTE_NANOS).into_iter();
+        let sample = |(ordinal, labels): &(u32, Labels)| SampleOf {
+            ordinal: *ordinal,
+            series: SeriesKey::of(labels),
+        };
+        let samples = items.iter().map(sample).collect();
+        let refused = active.refused(samples, minute * MINUTE_NANOS).into_iter();
         refused
             .map(|item| (item.ordinal, item.reason.as_str()))
             .collect()

@@ -257,7 +257,10 @@ fn read_exemplars(text: &str) -> Result<Vec<Exemplar>, String> {
     let stored: Vec<StoredExemplar> =
         serde_json::from_str(text).map_err(|error| error.to_string())?;
     let exemplar = |stored: StoredExemplar| {
-        let value = stored.value.parse::<f64>().map_err(|error| error.to_string())?;
+        let value = stored
+            .value
+            .parse::<f64>()
+            .map_err(|error| error.to_string())?;
         Ok(Exemplar {
             labels: stored.labels,
             value,

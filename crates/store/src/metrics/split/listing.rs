@@ -40,9 +40,9 @@ impl MetricSplit {
             });
         }
         let is_everything = rows.count() == self.rows as usize;
-        for name in self.index.names()? {
-            if !names.contains(&name) && (is_everything || self.has_name(rows, &name)?) {
-                names.insert(name);
+        for name in self.index.names() {
+            if !names.contains(name) && (is_everything || self.has_name(rows, name)?) {
+                names.insert(name.to_owned());
             }
         }
         Ok(())
@@ -102,10 +102,15 @@ impl MetricSplit {
         if is_few {
             return Ok(());
         }
-        let is_everything = rows.count() == self.rows as usize;
+        if rows.count() == self.rows as usize {
+            return self.index.each_listed_value(name, &mut |value| {
+                if !values.contains(value) {
+                    values.insert(value.to_owned());
+                }
+            });
+        }
         self.index.each_value_with_rows(name, &mut |value, with| {
-            let is_there = is_everything || with.iter().any(|range| rows.touches(range));
-            if is_there && !values.contains(value) {
+            if !values.contains(value) && with.iter().any(|range| rows.touches(range)) {
                 values.insert(value.to_owned());
             }
             ControlFlow::Continue(())

@@ -96,13 +96,16 @@ impl MetricSplit {
         Ok(&self.footer()?.metadata)
     }
 
-    /// Memory that the open split takes, about, once all of it was used, bytes. What is mapped is
-    /// not counted.
+    /// Memory that the open split takes now, bytes. What is mapped is not counted.
     pub fn memory_bytes(&self) -> usize {
-        let (bytes, rows) = (self.bytes.size(), self.rows as usize);
-        let pages = rows.div_ceil(256);
-        let row_groups = rows.div_ceil(16_384).max(bytes.div_ceil(16 << 20));
-        (8 << 10) + bytes / SECTOR_BYTES * 9 + pages * 400 + row_groups * (6 << 10)
+        let footer = self.footer.get().map_or(0, |footer| {
+            let text = |family: &MetricMetadata| family.help.len() + family.unit.len() + 96;
+            let metadata: usize = footer.metadata.iter().map(text).sum();
+            footer.parquet.metadata().memory_size() + metadata
+        });
+        // A checksum is eight digits, and a bit says whether it was looked at.
+        let checksums = self.bytes.size() / SECTOR_BYTES * 9;
+        1_024 + checksums + self.index.memory_bytes() + footer
     }
 
     fn footer(&self) -> Result<&Footer, StoreError> {

@@ -14,7 +14,7 @@ use super::format::{
     INDEX_KEY, METADATA_KEY, ROW_GROUP_BYTES, Row, RowBuilder, SplitNotes, encoding, properties,
     schema,
 };
-use super::label_index::{IndexBuilder, IndexPlace};
+use super::label_index::IndexBuilder;
 use crate::checked::ChecksummingWriter;
 use crate::error::StoreError;
 use crate::head::SplitSummary;
@@ -135,20 +135,12 @@ impl<W: Write + Send> SplitWriter<W> {
         self.writer
             .flush()
             .map_err(|error| encoding(ACTION, error))?;
-        let (rows, dictionary) = self
+        let offset = self.writer.bytes_written() as u64;
+        let writer = &mut self.writer;
+        let place = self
             .index
-            .finish()
+            .write(offset, &mut |part| writer.write_all(part))
             .map_err(|error| encoding("write an index of labels", error))?;
-        let place = IndexPlace {
-            offset: self.writer.bytes_written() as u64,
-            rows_length: rows.len() as u64,
-            dictionary_length: dictionary.len() as u64,
-        };
-        for part in [&rows, &dictionary] {
-            self.writer
-                .write_all(part)
-                .map_err(|error| encoding("write an index of labels", error))?;
-        }
         let described = serde_json::to_string(metadata).expect("metadata is text only");
         for (key, text) in [
             (METADATA_KEY, described),
