@@ -327,19 +327,15 @@ impl MetricSplit {
         let mut before = 0;
         for (group, bounds) in footer.bounds.windows(2).enumerate() {
             let bounds = bounds[0]..bounds[1];
-            if !rows.touches(&bounds) {
-                continue;
-            }
-            let inside = rows.intersection(&RowSet::from_ranges([bounds.clone()]));
             let place = |row: u32| before + (row - bounds.start) as usize;
-            chosen.extend(
-                inside
-                    .ranges()
-                    .iter()
-                    .map(|range| place(range.start)..place(range.end)),
-            );
-            groups.push(group);
-            before += bounds.len();
+            let inside = rows.within(bounds.clone());
+            let placed = inside.map(|range| place(range.start)..place(range.end));
+            let known = chosen.len();
+            chosen.extend(placed);
+            if chosen.len() > known {
+                groups.push(group);
+                before += bounds.len();
+            }
         }
         let most = match columns.contains(&"samples") {
             true => SAMPLE_BATCH_ROWS,

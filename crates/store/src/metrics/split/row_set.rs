@@ -91,6 +91,16 @@ impl RowSet {
         Self(kept)
     }
 
+    /// The parts of the set that lie inside of `bounds`, ascending.
+    pub(super) fn within(&self, bounds: Range<u32>) -> impl Iterator<Item = Range<u32>> + '_ {
+        let first = self.0.partition_point(|known| known.end <= bounds.start);
+        let end = bounds.end;
+        self.0[first..]
+            .iter()
+            .take_while(move |range| range.start < end)
+            .map(move |range| range.start.max(bounds.start)..range.end.min(bounds.end))
+    }
+
     /// Whether a row of `range` is in the set.
     pub(super) fn touches(&self, range: &Range<u32>) -> bool {
         let first = self.0.partition_point(|known| known.end <= range.start);
@@ -131,6 +141,9 @@ mod tests {
             prop_assert_eq!(of(&left.without(&right)), &a - &b);
             let range = one.0..one.0 + one.1;
             prop_assert_eq!(left.touches(&range), range.clone().any(|row| a.contains(&row)));
+            let within: BTreeSet<u32> = left.within(range.clone()).flatten().collect();
+            let expected: BTreeSet<u32> = range.filter(|row| a.contains(row)).collect();
+            prop_assert_eq!(within, expected);
             let whole = RowSet::from_ranges(left.ranges().iter().cloned().chain(right.ranges().iter().cloned()));
             prop_assert!(whole.ranges().windows(2).all(|pair| pair[0].end < pair[1].start));
         }
