@@ -2,8 +2,8 @@
 //! index of labels behind the rows.
 //!
 //! Everything but `samples` is plain Parquet; the chunks need [`super::chunk`]
-//! (`docs/formats/metric-split.md`). A matcher is answered by the index ([`candidates`]), and only
-//! the rows it names are read ([`read`]).
+//! (`docs/formats/metric-split.md`). A matcher is answered by the index (`candidates.rs`), and only
+//! the rows it names are read (`read.rs`).
 
 mod candidates;
 mod chunks;
