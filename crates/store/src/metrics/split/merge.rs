@@ -26,6 +26,8 @@ use crate::split::Amount;
 
 /// A chunk of so many samples is copied.
 const FULL_CHUNK: usize = CHUNK_SAMPLES / 2;
+/// Rows of one split in memory: of dozens of splits at a time.
+const BATCH_ROWS: usize = 32;
 /// Everything that a row has.
 const COLUMNS: [&str; 7] = [
     "labels",
@@ -145,7 +147,7 @@ impl<'s> Rows<'s> {
         let everything = RowSet::all(split.rows);
         let reader = match everything.is_empty() {
             true => None,
-            false => Some(split.reader(&everything, &COLUMNS)?),
+            false => Some(split.reader(&everything, &COLUMNS, BATCH_ROWS)?),
         };
         Ok(Self {
             split,

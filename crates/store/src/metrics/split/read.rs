@@ -290,7 +290,11 @@ impl MetricSplit {
         }
         let mut numbers = rows.rows();
         let mut labels = LabelReader::default();
-        for batch in self.reader(rows, columns)? {
+        let most = match columns.contains(&"samples") {
+            true => SAMPLE_BATCH_ROWS,
+            false => BATCH_ROWS,
+        };
+        for batch in self.reader(rows, columns, most)? {
             let batch = batch.map_err(|error| self.damaged(&error))?;
             let columns = RowColumns::of(&batch);
             for index in 0..batch.num_rows() {
@@ -315,11 +319,13 @@ impl MetricSplit {
         }
     }
 
-    /// A reader of `columns` of `rows`; row groups without any of them are not touched.
+    /// A reader of `columns` of `rows`, at most so many rows at once; row groups without any of them
+    /// are not touched.
     pub(super) fn reader(
         &self,
         rows: &RowSet,
         columns: &[&str],
+        most: usize,
     ) -> Result<ParquetRecordBatchReader, StoreError> {
         let footer = self.footer()?;
         let mut groups = Vec::new();
@@ -337,10 +343,6 @@ impl MetricSplit {
                 before += bounds.len();
             }
         }
-        let most = match columns.contains(&"samples") {
-            true => SAMPLE_BATCH_ROWS,
-            false => BATCH_ROWS,
-        };
         let descriptor = footer.parquet.parquet_schema();
         let mask = ProjectionMask::columns(descriptor, columns.iter().copied());
         ParquetRecordBatchReaderBuilder::new_with_metadata(
