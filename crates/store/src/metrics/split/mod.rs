@@ -20,5 +20,4 @@ mod write;
 
 pub use merge::{MergedMetrics, merge};
 pub use read::MetricSplit;
-pub(super) use read::SeriesRow;
 pub(super) use write::write;
