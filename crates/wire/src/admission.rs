@@ -54,11 +54,17 @@ pub enum RejectReason {
     /// An action of a bulk request that would change what is stored.
     #[error("only the actions index and create are supported: log records never change")]
     UnsupportedAction,
+    /// A sample of a new series of a tenant that has as many as it may have.
+    #[error("new series refused: the tenant has reached its limit of active series")]
+    TooManySeries,
+    /// A sample of a new series of a metric that has as many as it may have.
+    #[error("new series refused: the metric has reached its limit of active series")]
+    TooManySeriesOfMetric,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their codes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::InvalidTraceId,
         Self::InvalidSpanId,
         Self::TimeOutOfRange,
@@ -69,6 +75,8 @@ impl RejectReason {
         Self::InvalidDocument,
         Self::InvalidTime,
         Self::UnsupportedAction,
+        Self::TooManySeries,
+        Self::TooManySeriesOfMetric,
     ];
 
     /// The word for it in metrics.
@@ -84,6 +92,8 @@ impl RejectReason {
             Self::InvalidDocument => "invalid_document",
             Self::InvalidTime => "invalid_time",
             Self::UnsupportedAction => "unsupported_action",
+            Self::TooManySeries => "too_many_series",
+            Self::TooManySeriesOfMetric => "too_many_series_of_metric",
         }
     }
 }

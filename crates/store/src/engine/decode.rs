@@ -8,6 +8,7 @@ use model::{Encoding, Signal};
 use wire::otlp::{self, DecodeError, Origins};
 use wire::{Rejected, Window};
 
+use super::series_limit::{ActiveSeries, SampleOf, SeriesKey};
 use crate::error::IngestError;
 use crate::head::tenant::Batch;
 use crate::ingest::{IngestOutcome, IngestRequest, RejectedCount};
@@ -17,11 +18,12 @@ use crate::log::Entry;
 pub(super) struct Admitted {
     pub(super) batch: Batch,
     pub(super) outcome: IngestOutcome,
-    /// Ordinals of items outside of the window, ascending: what the log keeps.
+    /// Ordinals of items that were refused for when they came, ascending: what the log keeps.
     pub(super) refused: Vec<u32>,
 }
 
-/// Decodes a new request and refuses items outside of `window`.
+/// Decodes a new request and refuses items outside of `window`, and those of series that would be
+/// too many among the `active` ones.
 ///
 /// # Errors
 ///
@@ -30,6 +32,7 @@ pub(super) fn admit(
     request: &IngestRequest,
     window: Window,
     origins: &Origins,
+    active: Option<&ActiveSeries>,
 ) -> Result<Admitted, IngestError> {
     let body = decode(
         request.signal,
@@ -39,14 +42,25 @@ pub(super) fn admit(
         origins,
     )
     .map_err(ingest_error)?;
-    let refused = window.refused(times(&body.batch));
-    let ordinals: Vec<u32> = refused.iter().map(|rejected| rejected.ordinal).collect();
+    let mut refused = window.refused(times(&body.batch));
+    let mut batch = without(body.batch, &ordinals_of(&refused));
+    if let (Some(active), Batch::Metrics(metrics)) = (active, &batch) {
+        let samples = metrics.samples.iter().map(|(ordinal, sample)| SampleOf {
+            ordinal: *ordinal,
+            series: SeriesKey::of(&sample.labels),
+        });
+        let too_many = active.refused(samples.collect(), request.received_at);
+        batch = without(batch, &ordinals_of(&too_many));
+        refused.extend(too_many);
+        refused.sort_unstable_by_key(|item| item.ordinal);
+    }
+    let ordinals = ordinals_of(&refused);
     let mut rejected = body.rejected;
     rejected.extend(refused);
     rejected.sort_unstable_by_key(|item| item.ordinal);
     let count = rejected.len() as u64;
     Ok(Admitted {
-        batch: without(body.batch, &ordinals),
+        batch,
         outcome: IngestOutcome {
             accepted: u64::from(body.items).saturating_sub(count),
             rejected: count,
@@ -152,6 +166,10 @@ fn without(mut batch: Batch, refused: &[u32]) -> Batch {
         Batch::Metrics(batch) => batch.samples.retain(|(ordinal, _)| keep(ordinal)),
     }
     batch
+}
+
+fn ordinals_of(rejected: &[Rejected]) -> Vec<u32> {
+    rejected.iter().map(|rejected| rejected.ordinal).collect()
 }
 
 fn count_reasons(rejected: &[Rejected]) -> Vec<RejectedCount> {

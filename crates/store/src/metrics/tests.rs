@@ -258,7 +258,7 @@ async fn histograms_exemplars_stale_markers_and_metadata_survive_a_seal() {
         splits: vec![Arc::new(split)],
         generations: Vec::new(),
     };
-    assert_eq!(snapshot.metadata(), [family]);
+    assert_eq!(snapshot.metadata().unwrap(), [family]);
     let series = snapshot
         .select(&[], Window::ALL, SelectLimits::NONE)
         .await
