@@ -1,5 +1,5 @@
 //! The main HTTP port: query APIs, administration, the web UI, and telemetry in: OTLP under
-//! `/otlp`, Loki push, Elasticsearch's `_bulk`.
+//! `/otlp`, Prometheus remote write, Loki push, Elasticsearch's `_bulk`.
 
 mod admin;
 mod error;
@@ -28,7 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::app::App;
-use crate::receivers::{elasticsearch, loki_push, otlp_http};
+use crate::receivers::{elasticsearch, loki_push, otlp_http, remote_write};
 use crate::self_metrics;
 
 pub(crate) use error::ApiError;
@@ -55,6 +55,7 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/metrics", get(admin::metrics))
         .merge(queries)
         .nest("/otlp", otlp_http::routes())
+        .merge(remote_write::routes())
         .merge(loki_push::routes())
         .merge(elasticsearch::routes())
         .merge(ui::routes())

@@ -1,4 +1,5 @@
-//! Telemetry in: OTLP, Loki push, Elasticsearch's `_bulk`, syslog, and what they share.
+//! Telemetry in: OTLP, Prometheus remote write, Loki push, Elasticsearch's `_bulk`, syslog, and what
+//! they share.
 //!
 //! A receiver turns a request into its uncompressed body and hands it to the store, which answers
 //! once the body is durable and visible. Nothing is decoded here, and nothing is buffered beyond
@@ -9,6 +10,7 @@ pub(crate) mod elasticsearch;
 pub(crate) mod loki_push;
 pub(crate) mod otlp_grpc;
 pub(crate) mod otlp_http;
+pub(crate) mod remote_write;
 pub(crate) mod syslog;
 
 use std::time::Duration;

@@ -10,6 +10,8 @@ pub(crate) const INGESTED_BYTES: &str = "watchkeeper_ingested_bytes_total";
 pub(crate) const REJECTED_ITEMS: &str = "watchkeeper_rejected_items_total";
 /// Requests refused as a whole, by `signal` and `status`.
 pub(crate) const REFUSED_REQUESTS: &str = "watchkeeper_refused_requests_total";
+/// What remote write brought and was kept, by `version` and `kind`.
+pub(crate) const REMOTE_WRITTEN: &str = "watchkeeper_remote_written_total";
 /// Syslog messages taken, by `transport`.
 pub(crate) const SYSLOG_MESSAGES: &str = "watchkeeper_syslog_messages_total";
 /// Syslog messages that were lost because the store did not take them, by `transport`.
@@ -55,6 +57,10 @@ fn describe() {
         "Items refused inside requests that were otherwise taken"
     );
     metrics::describe_counter!(REFUSED_REQUESTS, "Requests refused as a whole");
+    metrics::describe_counter!(
+        REMOTE_WRITTEN,
+        "Samples, native histograms and exemplars that remote write brought and that were kept"
+    );
     metrics::describe_counter!(SYSLOG_MESSAGES, "Syslog messages taken");
     metrics::describe_counter!(
         SYSLOG_DROPPED,

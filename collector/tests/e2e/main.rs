@@ -13,6 +13,7 @@ mod loki;
 mod loki_push;
 mod malformed;
 mod otlp;
+mod remote_write;
 mod rules;
 mod server;
 mod shippers;

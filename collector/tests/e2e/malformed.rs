@@ -189,6 +189,80 @@ fn receiver_cases(server: &Process) -> Vec<Case> {
     cases
 }
 
+fn remote_write_cases(server: &Process) -> Vec<Case> {
+    const V1: &str = "application/x-protobuf";
+    const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+    let snappy = |body: &[u8]| snap::raw::Encoder::new().compress_vec(body).unwrap();
+    let zeros = snappy(&vec![0_u8; 256 << 20]);
+    // A claim to grow to 4 GiB less a byte.
+    let claim = [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], b"little"].concat();
+    // Items of two bytes each.
+    let empty_items = |outer: u8, inner: u8| {
+        let items = [inner, 0].repeat(2 << 20);
+        let mut body = vec![outer];
+        prost::encoding::encode_varint(items.len() as u64, &mut body);
+        body.extend(items);
+        snappy(&body)
+    };
+    let bodies: Vec<(&str, &str, &str, Vec<u8>)> = vec![
+        ("JSON as type", "application/json", "snappy", snappy(b"")),
+        (
+            "an unknown message",
+            "application/x-protobuf;proto=io.prometheus.write.v9.Request",
+            "snappy",
+            snappy(b""),
+        ),
+        ("gzip", V1, "gzip", gzip(b"")),
+        ("zstd", V2, "zstd", zstd(b"")),
+        ("not snappy", V1, "snappy", b"level=info msg=hi".to_vec()),
+        ("nothing", V1, "snappy", Vec::new()),
+        ("a bomb", V1, "snappy", zeros.clone()),
+        ("a bomb of 2.0", V2, "snappy", zeros),
+        ("a false claim", V1, "snappy", claim),
+        ("too large", V1, "snappy", vec![0; 17 << 20]),
+        ("a group", V1, "snappy", snappy(&[0x0b, 0x0c])),
+        ("a length past the end", V2, "snappy", snappy(&[0x2a, 9, 1])),
+        ("wrong wire type", V1, "snappy", snappy(&[0x08, 1])),
+        ("a series of text", V2, "snappy", snappy(b"\x2a\x03abc")),
+        (
+            "samples without labels",
+            V1,
+            "snappy",
+            empty_items(0x0a, 0x12),
+        ),
+        ("empty exemplars", V1, "snappy", empty_items(0x0a, 0x1a)),
+        ("empty histograms", V2, "snappy", empty_items(0x2a, 0x1a)),
+        ("empty symbols", V2, "snappy", {
+            let series = [0x2a, 4, 0x12, 2, 0x10, 1];
+            snappy(&[[0x22, 0].repeat(2 << 20), series.to_vec()].concat())
+        }),
+    ];
+    bodies
+        .into_iter()
+        .map(|(name, content_type, encoding, body)| Case {
+            name: format!("remote write: {name}"),
+            request: server
+                .request(Method::POST, "/api/v1/write")
+                .header("content-type", content_type)
+                .header("content-encoding", encoding)
+                .body(body),
+        })
+        .chain([
+            Case {
+                name: "remote write: another method".to_owned(),
+                request: server.request(Method::GET, "/api/v1/write"),
+            },
+            Case {
+                name: "remote write: tenant".to_owned(),
+                request: server
+                    .request(Method::POST, "/api/v1/write")
+                    .header("x-scope-orgid", "a/b")
+                    .body(snappy(b"")),
+            },
+        ])
+        .collect()
+}
+
 /// Bodies of the native APIs.
 fn native_cases(server: &Process) -> Vec<Case> {
     let search = "/api/v1/logs/search";
@@ -479,6 +553,7 @@ async fn each_is_answered_with_a_reason_and_the_server_lives_on() {
     let mut server = Server::start().await;
     let cases: Vec<Case> = [
         receiver_cases(&server),
+        remote_write_cases(&server),
         native_cases(&server),
         prometheus_cases(&server),
         loki_cases(&server),

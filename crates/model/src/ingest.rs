@@ -79,11 +79,15 @@ pub enum Encoding {
     ElasticsearchBulk,
     /// A batch of syslog messages, each behind its length and its sender.
     Syslog,
+    /// Prometheus' `prometheus.WriteRequest` (remote write 1.0), without its snappy.
+    RemoteWriteV1,
+    /// Prometheus' `io.prometheus.write.v2.Request` (remote write 2.0), without its snappy.
+    RemoteWriteV2,
 }
 
 impl Encoding {
     /// Every encoding, in the order of their codes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::OtlpProtobuf,
         Self::OtlpJson,
         Self::DerivedSamples,
@@ -91,6 +95,8 @@ impl Encoding {
         Self::LokiJson,
         Self::ElasticsearchBulk,
         Self::Syslog,
+        Self::RemoteWriteV1,
+        Self::RemoteWriteV2,
     ];
 
     /// The byte that stands for it in the ingest log.
@@ -103,6 +109,8 @@ impl Encoding {
             Self::LokiJson => 5,
             Self::ElasticsearchBulk => 6,
             Self::Syslog => 7,
+            Self::RemoteWriteV1 => 8,
+            Self::RemoteWriteV2 => 9,
         }
     }
 

@@ -75,10 +75,14 @@ pub enum MetricType {
     Gauge,
     /// Buckets, classic or native.
     Histogram,
+    /// Buckets whose counts go up and down.
+    GaugeHistogram,
     /// Quantiles computed by the sender.
     Summary,
     /// Labels without a value of interest, as `target_info`.
     Info,
+    /// A series for each state a thing can be in, 1 for the one it is in.
+    StateSet,
     /// Not stated.
     Unknown,
 }
@@ -90,8 +94,10 @@ impl MetricType {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
+            Self::GaugeHistogram => "gaugehistogram",
             Self::Summary => "summary",
             Self::Info => "info",
+            Self::StateSet => "stateset",
             Self::Unknown => "unknown",
         }
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use model::{Encoding, Signal, TenantId};
-use wire::{RejectReason, Rejected};
+use wire::{RejectReason, Rejected, SampleCounts};
 
 /// One export request, its body decompressed but not decoded.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct IngestOutcome {
     pub reasons: Vec<RejectedCount>,
     /// The items refused, by their place in the body, ascending.
     pub refused: Vec<Rejected>,
+    /// Of metrics, what was kept of each kind. A point of OTLP may be several samples.
+    pub written: SampleCounts,
     /// The request's place in the ingest log, which its items' ids begin with.
     pub position: u64,
 }

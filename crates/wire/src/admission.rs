@@ -60,11 +60,29 @@ pub enum RejectReason {
     /// A sample of a new series of a metric that has as many as it may have.
     #[error("new series refused: the metric has reached its limit of active series")]
     TooManySeriesOfMetric,
+    /// A series without a `__name__`.
+    #[error("series has no metric name")]
+    NoMetricName,
+    /// A series or exemplar with a label without a name.
+    #[error("a label has a value but no name")]
+    NamelessLabel,
+    /// A series that has two values for one label.
+    #[error("a label name occurs twice in a series")]
+    DuplicateLabel,
+    /// A series or exemplar whose labels are no text.
+    #[error("a label's name or value is not UTF-8")]
+    InvalidText,
+    /// A series or exemplar that refers to strings which the request does not have.
+    #[error("a label refers to a symbol that the request does not have")]
+    UnknownSymbol,
+    /// A native histogram that contradicts itself.
+    #[error("native histogram is inconsistent (schema, spans, bucket counts or custom borders)")]
+    InvalidHistogram,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their codes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidTraceId,
         Self::InvalidSpanId,
         Self::TimeOutOfRange,
@@ -77,6 +95,12 @@ impl RejectReason {
         Self::UnsupportedAction,
         Self::TooManySeries,
         Self::TooManySeriesOfMetric,
+        Self::NoMetricName,
+        Self::NamelessLabel,
+        Self::DuplicateLabel,
+        Self::InvalidText,
+        Self::UnknownSymbol,
+        Self::InvalidHistogram,
     ];
 
     /// The word for it in metrics.
@@ -94,6 +118,12 @@ impl RejectReason {
             Self::UnsupportedAction => "unsupported_action",
             Self::TooManySeries => "too_many_series",
             Self::TooManySeriesOfMetric => "too_many_series_of_metric",
+            Self::NoMetricName => "no_metric_name",
+            Self::NamelessLabel => "nameless_label",
+            Self::DuplicateLabel => "duplicate_label",
+            Self::InvalidText => "invalid_text",
+            Self::UnknownSymbol => "unknown_symbol",
+            Self::InvalidHistogram => "invalid_histogram",
         }
     }
 }

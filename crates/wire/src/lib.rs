@@ -10,8 +10,10 @@ pub mod derived;
 pub mod elasticsearch;
 mod json_value;
 pub mod loki;
+pub mod metric_batch;
 mod original;
 pub mod otlp;
+pub mod remote_write;
 pub mod rpc;
 pub mod syslog;
 
@@ -21,6 +23,7 @@ use otlp::{DecodeError, Decoded, Item, Origins};
 
 pub use admission::{RejectReason, Rejected, Window};
 pub use compression::{Compression, DecompressError, decompress};
+pub use metric_batch::{MetricBatch, SampleCounts};
 
 /// The log records of a body in any encoding that carries some, in OTLP's messages.
 ///
@@ -50,6 +53,26 @@ pub fn read_logs(
     }
 }
 
+/// The samples of a body in any encoding that carries some.
+///
+/// A point without a time gets `received_at` (Unix ns).
+///
+/// # Errors
+///
+/// As [`read_logs`]; also when the samples' labels are too many in all.
+pub fn read_metrics(
+    encoding: Encoding,
+    body: &Bytes,
+    received_at: i64,
+) -> Result<MetricBatch, DecodeError> {
+    match encoding {
+        Encoding::RemoteWriteV1 | Encoding::RemoteWriteV2 => {
+            remote_write::decode(encoding, body, received_at)
+        }
+        other => otlp::decode_metrics(other, body, received_at),
+    }
+}
+
 /// The log records of a body in one of the formats that are not OpenTelemetry's.
 ///
 /// # Errors
@@ -65,8 +88,10 @@ pub fn decode_logs(
         Encoding::LokiJson => loki::decode_json(body, received_at),
         Encoding::ElasticsearchBulk => elasticsearch::decode(body, received_at),
         Encoding::Syslog => syslog::decode(body, received_at),
-        Encoding::OtlpProtobuf | Encoding::OtlpJson | Encoding::DerivedSamples => {
-            Err(DecodeError::Encoding(encoding))
-        }
+        Encoding::OtlpProtobuf
+        | Encoding::OtlpJson
+        | Encoding::DerivedSamples
+        | Encoding::RemoteWriteV1
+        | Encoding::RemoteWriteV2 => Err(DecodeError::Encoding(encoding)),
     }
 }

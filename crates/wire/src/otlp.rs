@@ -10,7 +10,7 @@ mod logs;
 mod metrics;
 mod names;
 mod native;
-mod reader;
+pub(crate) mod reader;
 mod spans;
 mod value;
 mod view;
@@ -22,7 +22,6 @@ pub use spans::{EventView, LinkView, SpanParts, SpanView};
 pub use view::{Entries, Entry, NestedView, ValueView};
 
 use bytes::Bytes;
-use model::metric::{MetricMetadata, SeriesSample};
 use model::{Encoding, Seq, Span};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -31,6 +30,7 @@ use prost::Message;
 
 use self::reader::{Fields, Irregular};
 use crate::admission::{RejectReason, Rejected};
+use crate::metric_batch::MetricBatch;
 
 /// Why a body is no export request. The messages are safe to show to the sender.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -110,19 +110,6 @@ pub struct Decoded<T> {
     /// What can be kept, each with its ordinal, in ascending order.
     pub items: Vec<(u32, T)>,
     /// What cannot, in ascending order of ordinals.
-    pub rejected: Vec<Rejected>,
-}
-
-/// The metric points of one body, mapped to Prometheus' series.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MetricBatch {
-    /// Samples with the ordinal of the point they come from; a histogram's point has many.
-    pub samples: Vec<(u32, SeriesSample)>,
-    /// The families that the body describes, without duplicates.
-    pub metadata: Vec<MetricMetadata>,
-    /// Points in the body, rejected ones included. (`target_info` is not a point.)
-    pub points: u32,
-    /// Points that cannot be kept, in ascending order of ordinals.
     pub rejected: Vec<Rejected>,
 }
 
@@ -214,8 +201,7 @@ fn derived(body: &[u8]) -> Result<MetricBatch, DecodeError> {
     let samples = crate::derived::decode(body)?;
     Ok(MetricBatch {
         points: samples.len() as u32,
-        samples: (0..).zip(samples).collect(),
-        ..MetricBatch::default()
+        ..MetricBatch::of_samples((0..).zip(samples))
     })
 }
 

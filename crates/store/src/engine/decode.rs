@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use model::time::NANOS_PER_MILLI;
 use model::{Encoding, Signal};
 use wire::otlp::{self, DecodeError, Origins};
-use wire::{Rejected, Window};
+use wire::{Rejected, SampleCounts, Window};
 
 use super::series_limit::{ActiveSeries, SampleOf, SeriesKey};
 use crate::error::IngestError;
@@ -20,6 +19,17 @@ pub(super) struct Admitted {
     pub(super) outcome: IngestOutcome,
     /// Ordinals of items that were refused for when they came, ascending: what the log keeps.
     pub(super) refused: Vec<u32>,
+}
+
+impl Admitted {
+    /// Whether nothing is left to keep. A body may carry descriptions of metrics alone.
+    pub(super) fn is_empty(&self) -> bool {
+        let describes = match &self.batch {
+            Batch::Metrics(batch) => batch.points == 0 && !batch.metadata.is_empty(),
+            Batch::Logs(_) | Batch::Spans(_) => false,
+        };
+        self.outcome.accepted == 0 && !describes
+    }
 }
 
 /// Decodes a new request and refuses items outside of `window`, and those of series that would be
@@ -43,6 +53,9 @@ pub(super) fn admit(
     )
     .map_err(ingest_error)?;
     let mut refused = window.refused(times(&body.batch));
+    // A point's samples may lie apart, and exemplars come behind all samples.
+    refused.sort_unstable_by_key(|rejected| rejected.ordinal);
+    refused.dedup_by_key(|rejected| rejected.ordinal);
     let mut batch = without(body.batch, &ordinals_of(&refused));
     if let (Some(active), Batch::Metrics(metrics)) = (active, &batch) {
         let samples = metrics.samples.iter().map(|(ordinal, sample)| SampleOf {
@@ -54,11 +67,16 @@ pub(super) fn admit(
         refused.extend(too_many);
         refused.sort_unstable_by_key(|item| item.ordinal);
     }
+    refused.dedup_by_key(|item| item.ordinal);
     let ordinals = ordinals_of(&refused);
     let mut rejected = body.rejected;
     rejected.extend(refused);
     rejected.sort_unstable_by_key(|item| item.ordinal);
     let count = rejected.len() as u64;
+    let written = match &batch {
+        Batch::Metrics(batch) => batch.counts(),
+        Batch::Logs(_) | Batch::Spans(_) => SampleCounts::default(),
+    };
     Ok(Admitted {
         batch,
         outcome: IngestOutcome {
@@ -66,6 +84,7 @@ pub(super) fn admit(
             rejected: count,
             reasons: count_reasons(&rejected),
             refused: rejected,
+            written,
             // Known once it is in the log.
             position: 0,
         },
@@ -125,7 +144,7 @@ fn decode(
             }
         }
         Signal::Metrics => {
-            let mut decoded = otlp::decode_metrics(encoding, body, received_at)?;
+            let mut decoded = wire::read_metrics(encoding, body, received_at)?;
             Body {
                 items: decoded.points,
                 rejected: std::mem::take(&mut decoded.rejected),
@@ -142,16 +161,7 @@ fn times(batch: &Batch) -> Vec<(u32, i64)> {
             .iter()
             .map(|(ordinal, item)| (*ordinal, item.time))
             .collect(),
-        Batch::Metrics(batch) => batch
-            .samples
-            .iter()
-            .map(|(ordinal, sample)| {
-                (
-                    *ordinal,
-                    sample.timestamp_ms.saturating_mul(NANOS_PER_MILLI),
-                )
-            })
-            .collect(),
+        Batch::Metrics(batch) => batch.times().collect(),
     }
 }
 
@@ -163,7 +173,7 @@ fn without(mut batch: Batch, refused: &[u32]) -> Batch {
     let keep = |ordinal: &u32| refused.binary_search(ordinal).is_err();
     match &mut batch {
         Batch::Logs(items) | Batch::Spans(items) => items.retain(|(ordinal, _)| keep(ordinal)),
-        Batch::Metrics(batch) => batch.samples.retain(|(ordinal, _)| keep(ordinal)),
+        Batch::Metrics(batch) => batch.refuse(refused),
     }
     batch
 }

@@ -85,7 +85,7 @@ impl Inner {
         self.check_open()?;
         let reservation = self.reserve(memory_of(&request)).await?;
         let (request, admitted) = self.admit(request).await?;
-        if admitted.outcome.accepted == 0 {
+        if admitted.is_empty() {
             return Ok(admitted.outcome);
         }
         // From the append on nobody may cancel it: what is durable must reach its head.
@@ -220,8 +220,12 @@ impl Inner {
 
 /// Memory that a request takes until it is applied, bytes.
 fn memory_of(request: &IngestRequest) -> usize {
-    let is_read_in_place =
-        request.signal != Signal::Metrics && request.encoding == Encoding::OtlpProtobuf;
+    // Remote write 2.0 is read in place too, but its body is small beside its labels.
+    let is_read_in_place = match request.encoding {
+        Encoding::OtlpProtobuf => request.signal != Signal::Metrics,
+        Encoding::RemoteWriteV1 => true,
+        _ => false,
+    };
     let per_body = if is_read_in_place {
         MEMORY_PER_BODY_IN_PLACE
     } else {

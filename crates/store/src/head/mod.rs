@@ -14,7 +14,6 @@ pub(crate) mod tenant;
 use std::io::Write;
 use std::sync::Arc;
 
-use model::{MetricMetadata, Seq, SeriesSample};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
@@ -104,15 +103,6 @@ pub struct HeadSettings {
     pub row_group_rows: usize,
     /// How long the rows are kept; those that differ come into different splits.
     pub retention: Arc<StreamRetention>,
-}
-
-/// The accepted samples of one log record, in the order of the body.
-#[derive(Debug, Clone, Default)]
-pub struct MetricRows {
-    /// Samples; those of one histogram point share its seq.
-    pub samples: Vec<(Seq, SeriesSample)>,
-    /// The families that the body describes.
-    pub metadata: Vec<MetricMetadata>,
 }
 
 /// What the catalog keeps of a split besides its key, size and positions.

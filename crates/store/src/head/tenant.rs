@@ -5,12 +5,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use model::{LogRecord, Seq, Signal, Span, TenantId};
 use tokio::sync::oneshot;
-use wire::otlp::{Item, MetricBatch};
+use wire::MetricBatch;
+use wire::otlp::Item;
 
+use super::HeadSettings;
 use super::chain::{Chain, Head};
 use super::classes::ClassedHead;
 use super::memory::Memory;
-use super::{HeadSettings, MetricRows};
 use crate::catalog::Checkpoint;
 use crate::error::StoreError;
 use crate::follow::Arrivals;
@@ -60,11 +61,7 @@ impl TenantHeads {
                 self.spans.enqueue(position, received_at, rows, applied);
             }
             Batch::Metrics(batch) => {
-                let rows = MetricRows {
-                    samples: numbered(position, batch.samples),
-                    metadata: batch.metadata,
-                };
-                self.metrics.enqueue(position, received_at, rows, applied);
+                self.metrics.enqueue(position, received_at, batch, applied);
             }
         }
     }

@@ -1,24 +1,30 @@
 //! The codec of metric chunks: a run of one series' samples as bytes.
 //!
-//! Timestamps, start times and values are separate columns, each compressed by `pco`, which keeps
-//! every bit of a double (stale markers are NaNs told apart by their bits). A histogram chunk
-//! flattens its histograms into one column of integers (shapes) and one of doubles (counts).
+//! Timestamps, start times and values are separate columns: [`integers`], or [`floats`] that
+//! mostly are integers in disguise and keep every bit (stale markers are NaNs told apart by their
+//! bits). Histograms become a column of each ([`histograms`]).
 //! `docs/formats/metric-split.md` is the specification of the layout.
+
+mod bytes;
+mod floats;
+mod histograms;
+mod integers;
 
 use std::sync::Arc;
 
 use model::NativeHistogram;
-use model::histogram::{BucketSpan, ResetHint};
-use pco::ChunkConfig;
-use pco::standalone::{simple_compress, simple_decompress};
 
-/// The version of the layout, the first byte of every chunk.
-pub const CHUNK_VERSION: u8 = 1;
+use self::bytes::{Input, push_varint};
+
+/// The version of the layout, the first byte of every chunk. Nothing was released with version 1.
+pub const CHUNK_VERSION: u8 = 2;
 
 const KIND_FLOAT: u8 = 1;
 const KIND_HISTOGRAM: u8 = 2;
 /// Stands for "no start time" in the column of start times.
 const NO_START: i64 = i64::MIN;
+/// Numbers that one column may have.
+const MAX_NUMBERS: usize = 1 << 24;
 
 /// Why bytes are no chunk.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +38,15 @@ pub enum ChunkError {
     /// The bytes contradict themselves.
     #[error("damaged chunk: {0}")]
     Damaged(String),
+}
+
+/// How hard to look for the smallest form. Both are read the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// For samples in memory, which are encoded again when they are sealed.
+    Quick,
+    /// For splits.
+    Small,
 }
 
 /// The values of a chunk: one kind only.
@@ -86,36 +101,25 @@ impl Chunk {
             self.values.len(),
             "one value per sample"
         );
-        let mut out = vec![CHUNK_VERSION];
-        match &self.values {
-            ChunkValues::Floats(values) => {
-                out.push(KIND_FLOAT);
-                self.encode_times(&mut out);
-                push_section(&mut out, &compress(values));
-            }
-            ChunkValues::Histograms(histograms) => {
-                out.push(KIND_HISTOGRAM);
-                self.encode_times(&mut out);
-                let (shapes, numbers) = flatten(histograms);
-                push_section(&mut out, &compress(&shapes));
-                push_section(&mut out, &compress(&numbers));
-            }
-        }
-        out
-    }
-
-    fn encode_times(&self, out: &mut Vec<u8>) {
-        push_section(out, &compress(&self.timestamps_ms));
-        // Gauges have no start times at all: they pay for an empty section only.
+        let kind = match &self.values {
+            ChunkValues::Floats(_) => KIND_FLOAT,
+            ChunkValues::Histograms(_) => KIND_HISTOGRAM,
+        };
+        let mut out = vec![CHUNK_VERSION, kind];
+        push_varint(self.len() as u64, &mut out);
+        // Gauges have no start times at all: they pay for a byte only.
         let starts: Vec<i64> = if self.starts_ms.iter().all(Option::is_none) {
             Vec::new()
         } else {
-            self.starts_ms
-                .iter()
-                .map(|start| start.unwrap_or(NO_START))
-                .collect()
+            let starts = self.starts_ms.iter();
+            starts.map(|start| start.unwrap_or(NO_START)).collect()
         };
-        push_section(out, &compress(&starts));
+        push_times(&self.timestamps_ms, &starts, Effort::Small, &mut out);
+        match &self.values {
+            ChunkValues::Floats(values) => values.push(Effort::Small, &mut out),
+            ChunkValues::Histograms(values) => values.push(Effort::Small, &mut out),
+        }
+        out
     }
 
     /// Reads what [`Chunk::encode`] wrote.
@@ -127,32 +131,32 @@ impl Chunk {
         let [version, kind, rest @ ..] = bytes else {
             return Err(damaged("shorter than its header"));
         };
-        if *version != CHUNK_VERSION {
-            return Err(ChunkError::Version { found: *version });
+        match *version {
+            CHUNK_VERSION => {}
+            found if found > CHUNK_VERSION => return Err(ChunkError::Version { found }),
+            found => return Err(damaged(format!("version {found} was never released"))),
         }
-        let mut sections = Sections(rest);
-        let timestamps_ms: Vec<i64> = sections.next()?;
-        let starts_ms = starts(sections.next()?, timestamps_ms.len())?;
+        let mut input = Input(rest);
+        let count = input.count(MAX_NUMBERS)?;
+        let (timestamps_ms, starts) = read_times(&mut input, count)?;
         let values = match *kind {
-            KIND_FLOAT => ChunkValues::Floats(sections.next()?),
-            KIND_HISTOGRAM => {
-                let shapes: Vec<i64> = sections.next()?;
-                let numbers: Vec<f64> = sections.next()?;
-                ChunkValues::Histograms(unflatten(&shapes, &numbers)?)
-            }
+            KIND_FLOAT => ChunkValues::Floats(Vec::read(&mut input, count)?),
+            KIND_HISTOGRAM => ChunkValues::Histograms(Vec::read(&mut input, count)?),
             other => return Err(damaged(format!("unknown kind {other}"))),
         };
-        sections.finish()?;
-        if values.len() != timestamps_ms.len() {
-            return Err(damaged(format!(
-                "{} values for {} times",
-                values.len(),
-                timestamps_ms.len()
-            )));
+        if !input.0.is_empty() {
+            return Err(damaged("bytes after its values"));
         }
         if !timestamps_ms.is_sorted_by(|a, b| a < b) {
             return Err(damaged("times are not ascending"));
         }
+        let starts_ms = match starts.is_empty() {
+            true => vec![None; count],
+            false => starts
+                .into_iter()
+                .map(|start| (start != NO_START).then_some(start))
+                .collect(),
+        };
         Ok(Self {
             timestamps_ms,
             starts_ms,
@@ -161,209 +165,77 @@ impl Chunk {
     }
 }
 
+/// Samples of one series in the order they came, for memory: their times, start times (none at all
+/// or as many) and values, as bytes that [`decode_run`] reads.
+pub(super) fn encode_run<V: Values>(times: &[i64], starts: &[i64], values: &V) -> Vec<u8> {
+    let mut out = Vec::new();
+    push_varint(times.len() as u64, &mut out);
+    push_times(times, starts, Effort::Quick, &mut out);
+    values.push(Effort::Quick, &mut out);
+    out
+}
+
+/// Reads what [`encode_run`] wrote.
+pub(super) fn decode_run<V: Values>(bytes: &[u8]) -> Result<(Vec<i64>, Vec<i64>, V), ChunkError> {
+    let mut input = Input(bytes);
+    let count = input.count(MAX_NUMBERS)?;
+    let (times, starts) = read_times(&mut input, count)?;
+    Ok((times, starts, V::read(&mut input, count)?))
+}
+
+/// Values that a chunk can hold.
+pub(super) trait Values: Sized {
+    /// Writes the values, whose count the reader has to know.
+    fn push(&self, effort: Effort, out: &mut Vec<u8>);
+    /// Reads what `push` wrote of `count` values.
+    fn read(input: &mut Input<'_>, count: usize) -> Result<Self, ChunkError>;
+}
+
+impl Values for Vec<f64> {
+    fn push(&self, effort: Effort, out: &mut Vec<u8>) {
+        floats::encode(self, effort, floats::of_a_series, out);
+    }
+
+    fn read(input: &mut Input<'_>, count: usize) -> Result<Self, ChunkError> {
+        floats::decode(input, count)
+    }
+}
+
+impl Values for Vec<Arc<NativeHistogram>> {
+    fn push(&self, effort: Effort, out: &mut Vec<u8>) {
+        histograms::encode(self, effort, out);
+    }
+
+    fn read(input: &mut Input<'_>, count: usize) -> Result<Self, ChunkError> {
+        histograms::decode(input, count)
+    }
+}
+
+/// Writes times and start times; no start times at all are an empty column.
+fn push_times(times: &[i64], starts: &[i64], effort: Effort, out: &mut Vec<u8>) {
+    integers::encode(times, effort, out);
+    out.push(u8::from(!starts.is_empty()));
+    integers::encode(starts, effort, out);
+}
+
+fn read_times(input: &mut Input<'_>, count: usize) -> Result<(Vec<i64>, Vec<i64>), ChunkError> {
+    let times = integers::decode(input, count)?;
+    let starts = match input.byte()? {
+        0 => Vec::new(),
+        1 => integers::decode(input, count)?,
+        other => return Err(damaged(format!("unknown form {other} of start times"))),
+    };
+    Ok((times, starts))
+}
+
 fn damaged(what: impl Into<String>) -> ChunkError {
     ChunkError::Damaged(what.into())
-}
-
-fn compress<T: pco::data_types::Number>(numbers: &[T]) -> Vec<u8> {
-    if numbers.is_empty() {
-        return Vec::new();
-    }
-    simple_compress(numbers, &ChunkConfig::default())
-        .expect("the default configuration compresses any numbers")
-}
-
-fn push_section(out: &mut Vec<u8>, section: &[u8]) {
-    let length = u32::try_from(section.len()).expect("a chunk is far smaller than 4 GiB");
-    out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(section);
-}
-
-fn starts(raw: Vec<i64>, samples: usize) -> Result<Vec<Option<i64>>, ChunkError> {
-    if raw.is_empty() {
-        return Ok(vec![None; samples]);
-    }
-    if raw.len() != samples {
-        return Err(damaged(format!(
-            "{} start times for {samples} times",
-            raw.len()
-        )));
-    }
-    Ok(raw
-        .into_iter()
-        .map(|start| (start != NO_START).then_some(start))
-        .collect())
-}
-
-/// The length-prefixed sections that follow a chunk's header.
-struct Sections<'a>(&'a [u8]);
-
-impl Sections<'_> {
-    fn next<T: pco::data_types::Number>(&mut self) -> Result<Vec<T>, ChunkError> {
-        let (length, rest) = self
-            .0
-            .split_first_chunk::<4>()
-            .ok_or_else(|| damaged("a section's length is cut off"))?;
-        let length = u32::from_le_bytes(*length) as usize;
-        let (section, rest) = rest
-            .split_at_checked(length)
-            .ok_or_else(|| damaged("a section is cut off"))?;
-        self.0 = rest;
-        if section.is_empty() {
-            return Ok(Vec::new());
-        }
-        simple_decompress(section).map_err(|error| damaged(error.to_string()))
-    }
-
-    fn finish(&self) -> Result<(), ChunkError> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(damaged("bytes after the last section"))
-        }
-    }
-}
-
-/// The flags of a histogram.
-const HAS_MIN: i64 = 1;
-const HAS_MAX: i64 = 1 << 1;
-const IS_GAUGE: i64 = 1 << 2;
-
-/// Integers: per histogram schema, its flags, and each list's length before its items. Doubles:
-/// per histogram the fixed four, then counts, borders, min, max.
-///
-/// Of the reset hint only "gauge" is kept: what is known of a reset is known of the sample before
-/// it, which may be another one once chunks are merged.
-fn flatten(histograms: &[Arc<NativeHistogram>]) -> (Vec<i64>, Vec<f64>) {
-    let mut shapes = Vec::new();
-    let mut numbers = Vec::new();
-    for histogram in histograms {
-        shapes.push(i64::from(histogram.schema));
-        let flag = |set: bool, flag: i64| if set { flag } else { 0 };
-        shapes.push(
-            flag(histogram.min.is_some(), HAS_MIN)
-                | flag(histogram.max.is_some(), HAS_MAX)
-                | flag(histogram.reset_hint == ResetHint::Gauge, IS_GAUGE),
-        );
-        numbers.extend([
-            histogram.zero_threshold,
-            histogram.zero_count,
-            histogram.count,
-            histogram.sum,
-        ]);
-        for (spans, counts) in [
-            (&histogram.positive_spans, &histogram.positive_counts),
-            (&histogram.negative_spans, &histogram.negative_counts),
-        ] {
-            shapes.push(spans.len() as i64);
-            for span in spans {
-                shapes.extend([i64::from(span.offset), i64::from(span.length)]);
-            }
-            shapes.push(counts.len() as i64);
-            numbers.extend(counts);
-        }
-        shapes.push(histogram.custom_values.len() as i64);
-        numbers.extend(&histogram.custom_values);
-        numbers.extend(histogram.min);
-        numbers.extend(histogram.max);
-    }
-    (shapes, numbers)
-}
-
-fn unflatten(shapes: &[i64], numbers: &[f64]) -> Result<Vec<Arc<NativeHistogram>>, ChunkError> {
-    let mut shapes = Cursor(shapes);
-    let mut numbers = Cursor(numbers);
-    let mut histograms = Vec::new();
-    while !shapes.0.is_empty() {
-        let schema = narrow(shapes.one()?)?;
-        let flags: i64 = shapes.one()?;
-        let [zero_threshold, zero_count, count, sum] = [
-            numbers.one()?,
-            numbers.one()?,
-            numbers.one()?,
-            numbers.one()?,
-        ];
-        let (positive_spans, positive_counts) = side(&mut shapes, &mut numbers)?;
-        let (negative_spans, negative_counts) = side(&mut shapes, &mut numbers)?;
-        let borders = narrow(shapes.one()?)?;
-        let custom_values = numbers.many(borders)?;
-        let min = (flags & HAS_MIN != 0).then(|| numbers.one()).transpose()?;
-        let max = (flags & HAS_MAX != 0).then(|| numbers.one()).transpose()?;
-        let reset_hint = match flags & IS_GAUGE {
-            0 => ResetHint::Unknown,
-            _ => ResetHint::Gauge,
-        };
-        histograms.push(Arc::new(NativeHistogram {
-            reset_hint,
-            schema,
-            zero_threshold,
-            zero_count,
-            count,
-            sum,
-            positive_spans,
-            positive_counts,
-            negative_spans,
-            negative_counts,
-            custom_values,
-            min,
-            max,
-        }));
-    }
-    if !numbers.0.is_empty() {
-        return Err(damaged("more numbers than its histograms need"));
-    }
-    Ok(histograms)
-}
-
-fn side(
-    shapes: &mut Cursor<'_, i64>,
-    numbers: &mut Cursor<'_, f64>,
-) -> Result<(Vec<BucketSpan>, Vec<f64>), ChunkError> {
-    let runs: usize = narrow(shapes.one()?)?;
-    let spans = shapes
-        .many(runs.saturating_mul(2))?
-        .chunks_exact(2)
-        .map(|pair| {
-            Ok(BucketSpan {
-                offset: narrow(pair[0])?,
-                length: narrow(pair[1])?,
-            })
-        })
-        .collect::<Result<_, ChunkError>>()?;
-    let buckets = narrow(shapes.one()?)?;
-    Ok((spans, numbers.many(buckets)?))
-}
-
-fn narrow<T: TryFrom<i64>>(number: i64) -> Result<T, ChunkError> {
-    T::try_from(number).map_err(|_| damaged(format!("{number} is out of range")))
-}
-
-/// A slice that is read from its front.
-struct Cursor<'a, T>(&'a [T]);
-
-impl<T: Copy> Cursor<'_, T> {
-    fn one(&mut self) -> Result<T, ChunkError> {
-        let (first, rest) = self
-            .0
-            .split_first()
-            .ok_or_else(|| damaged("a histogram is cut off"))?;
-        self.0 = rest;
-        Ok(*first)
-    }
-
-    fn many(&mut self, count: usize) -> Result<Vec<T>, ChunkError> {
-        let (items, rest) = self
-            .0
-            .split_at_checked(count)
-            .ok_or_else(|| damaged("a histogram is cut off"))?;
-        self.0 = rest;
-        Ok(items.to_vec())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::histogram::{BucketSpan, ResetHint};
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
 
@@ -380,7 +252,11 @@ mod tests {
             side(),
             vec(bits(), 0..3),
             any::<(Option<f64>, Option<f64>)>(),
-            prop_oneof![Just(ResetHint::Unknown), Just(ResetHint::Gauge)],
+            prop_oneof![
+                Just(ResetHint::Unknown),
+                Just(ResetHint::Gauge),
+                Just(ResetHint::Reset)
+            ],
         )
             .prop_map(
                 |(schema, fixed, positive, negative, custom_values, (min, max), reset_hint)| {

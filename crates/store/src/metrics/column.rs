@@ -28,6 +28,17 @@ impl<V> Default for Column<V> {
 }
 
 impl<V: Clone> Column<V> {
+    /// The column of these samples; no starts at all are none for every sample.
+    pub(super) fn of(times: Vec<i64>, mut starts: Vec<i64>, values: Vec<V>) -> Self {
+        starts.resize(times.len(), NO_START);
+        Self {
+            ordered: times.is_sorted_by(|a, b| a < b),
+            times,
+            starts,
+            values,
+        }
+    }
+
     /// Adds a sample after all others.
     pub(super) fn push(&mut self, time: i64, start: Option<i64>, value: V) {
         self.ordered &= self.times.last().is_none_or(|last| *last < time);
@@ -102,17 +113,20 @@ impl<V: Clone> Column<V> {
         self
     }
 
+    /// The first and last time, Unix ms, when there is a sample.
+    pub(super) fn bounds(&self) -> Option<(i64, i64)> {
+        match self.times.as_slice() {
+            [first, .., last] if self.ordered => Some((*first, *last)),
+            times => times.iter().min().copied().zip(times.iter().max().copied()),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.times.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.times.is_empty()
-    }
-
-    /// Memory of the columns, bytes, without what values point to.
-    pub(super) fn size_bytes(&self) -> usize {
-        self.times.capacity() * (2 * size_of::<i64>() + size_of::<V>())
     }
 }
 

@@ -1,34 +1,31 @@
 //! A generation of metrics: every series' samples since the last seal, in memory.
 //!
-//! A series is found by its labels on the way in and by [`Postings`] on the way out. Delta points
-//! are added up here, and a counter that starts inside of [`ZERO_HORIZON_MS`] gets the sample 0 at
-//! its start, so that its first value counts as an increase.
+//! A series is found by its labels on the way in ([`SeriesTable`]) and by postings on the way out.
+//! Delta points are added up here, and a counter that starts shortly before its first sample gets
+//! the sample 0 at its start, so that its first value counts as an increase.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::metric::{Temporality, is_stale};
-use model::{
-    Exemplar, Labels, Matcher, MetricMetadata, NativeHistogram, SampleValue, SeriesSample,
-};
+use model::metric::Temporality;
+use model::{Exemplar, Labels, Matcher, MetricMetadata, NativeHistogram, SeriesSample};
+use promql::Window;
 use promql::matching::CompiledMatchers;
 use serde::{Deserialize, Serialize};
+use wire::MetricBatch;
+use wire::metric_batch::{BatchSample, BatchSeries};
 
 use super::accumulator::Accumulators;
 use super::column::{Column, NO_START};
-use super::postings::Postings;
+use super::head_series::{HeadSeries, SeriesMoment, SeriesTable, ZERO_HORIZON_MS};
+use super::open_column::Growth;
 use super::split;
 use crate::error::StoreError;
-use crate::head::{HeadRows, HeadSettings, MetricRows, SplitSummary};
+use crate::head::{HeadRows, HeadSettings, SplitSummary};
 
-/// Exemplars that a generation keeps of one series: the newest.
-const EXEMPLARS_PER_SERIES: usize = 64;
-
-/// How long before its first sample a counter's start may lie to be stored as a sample 0, ms.
-///
-/// Farther back the increase cannot be dated: the process ran long before it reported here.
-const ZERO_HORIZON_MS: i64 = 60 * 60 * 1000;
+/// Series that are looked at while the generation is held: samples wait so long.
+const SERIES_AT_ONCE: usize = 512;
 
 /// One generation of a tenant's metrics.
 pub struct MetricHead {
@@ -37,32 +34,21 @@ pub struct MetricHead {
 
 #[derive(Default)]
 struct State {
-    series: Vec<HeadSeries>,
-    by_labels: HashMap<Labels, u32>,
-    postings: Postings,
+    series: SeriesTable,
     metadata: BTreeMap<String, MetricMetadata>,
     accumulators: Accumulators,
     /// Starts that generations before this one dealt with.
     earlier_starts: HashMap<Labels, i64>,
     samples: u64,
-    series_bytes: usize,
-    sample_bytes: usize,
+    sample_bytes: Growth,
 }
 
-/// A series' samples in one generation or split.
+/// A series' samples in one generation or split, decoded.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SeriesColumns {
     pub(super) floats: Column<f64>,
     pub(super) histograms: Column<Arc<NativeHistogram>>,
     pub(super) exemplars: VecDeque<Exemplar>,
-}
-
-struct HeadSeries {
-    labels: Labels,
-    columns: SeriesColumns,
-    /// The start time that is dealt with: its zero is stored, or must not be. Unix ms.
-    zero_at: Option<i64>,
-    last_ms: i64,
 }
 
 /// What a generation hands to the next one, through memory or through the checkpoint.
@@ -89,25 +75,36 @@ impl MetricHead {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls `visit` with the label set of each series that passes; stops when it answers `false`.
+    /// Calls `visit` with the label set of each series that passes and its samples inside of
+    /// `window`; stops when it answers `false`. Samples go on coming in meanwhile.
     pub(super) fn visit_series(
         &self,
         matchers: &[Matcher],
         compiled: &CompiledMatchers,
-        mut visit: impl FnMut(&Labels, &SeriesColumns) -> bool,
+        window: Window,
+        mut visit: impl FnMut(&Labels, SeriesColumns) -> bool,
     ) {
-        let state = self.state();
-        let mut pass = |series: &HeadSeries| {
-            !compiled.matches(&series.labels) || visit(&series.labels, &series.columns)
-        };
-        match state.postings.candidates(matchers) {
-            Some(numbers) => {
-                numbers
-                    .iter()
-                    .all(|number| pass(&state.series[*number as usize]));
+        let numbers: Vec<u32> = {
+            let state = self.state();
+            match state.series.postings().candidates(matchers) {
+                Some(numbers) => numbers.to_vec(),
+                None => (0..state.series.all().len() as u32).collect(),
             }
-            None => {
-                state.series.iter().all(pass);
+        };
+        let (after, until) = (window.after_ms, window.until_ms);
+        for numbers in numbers.chunks(SERIES_AT_ONCE) {
+            let moments: Vec<SeriesMoment> = {
+                let state = self.state();
+                let series = state.series.all();
+                let chosen = numbers.iter().map(|number| &series[*number as usize]);
+                let chosen = chosen.filter(|series| compiled.matches(&series.labels));
+                chosen.map(|series| series.moment(after, until)).collect()
+            };
+            for moment in moments {
+                let labels = moment.labels.clone();
+                if !visit(&labels, moment.columns(after, until)) {
+                    return;
+                }
             }
         }
     }
@@ -116,34 +113,68 @@ impl MetricHead {
     pub(super) fn metadata(&self) -> Vec<MetricMetadata> {
         self.state().metadata.values().cloned().collect()
     }
+
+    /// Every series with its samples, sorted by labels, read as they are asked for.
+    fn sorted(&self) -> impl Iterator<Item = (Labels, SeriesColumns)> + '_ {
+        let mut order: Vec<(Labels, u32)> = {
+            let state = self.state();
+            let labels = state
+                .series
+                .all()
+                .iter()
+                .map(|series| series.labels.clone());
+            labels.zip(0..).collect()
+        };
+        order.sort_by(|a, b| a.0.cmp(&b.0));
+        let everything = (Window::ALL.after_ms, Window::ALL.until_ms);
+        order.into_iter().map(move |(labels, number)| {
+            let moment = {
+                let state = self.state();
+                state.series.all()[number as usize].moment(everything.0, everything.1)
+            };
+            (labels, moment.columns(everything.0, everything.1))
+        })
+    }
 }
 
 impl State {
-    fn add(&mut self, sample: SeriesSample) {
-        let sample = match sample.temporality {
-            Temporality::Cumulative => sample,
-            Temporality::Delta => self.accumulators.add(&sample),
-        };
-        let number = self.series_number(&sample.labels);
-        let series = &mut self.series[number as usize];
-        let before = series.columns.size_bytes();
-        let zero = series.zero_before(&sample);
-        for (time, value) in zero
-            .into_iter()
-            .chain([(sample.timestamp_ms, sample.value)])
-        {
-            series.columns.push(time, sample.start_ms, value);
-            series.last_ms = series.last_ms.max(time);
-            self.samples += 1;
+    fn add(&mut self, series: BatchSeries<'_>, samples: &mut dyn Iterator<Item = BatchSample>) {
+        match series.temporality {
+            Temporality::Cumulative => {
+                let known = self.series.of(&series, &self.earlier_starts);
+                for sample in samples {
+                    let (time, start) = (sample.timestamp_ms, sample.start_ms);
+                    let (added, growth) = known.add(time, start, sample.value);
+                    self.samples += added;
+                    self.sample_bytes += growth;
+                }
+            }
+            Temporality::Delta => {
+                let labels = series.to_labels();
+                for sample in samples {
+                    let total = self.accumulators.add(&SeriesSample {
+                        labels: labels.clone(),
+                        timestamp_ms: sample.timestamp_ms,
+                        start_ms: sample.start_ms,
+                        temporality: Temporality::Delta,
+                        value: sample.value,
+                        exemplars: Vec::new(),
+                    });
+                    let known = self.series.of(&series, &self.earlier_starts);
+                    let (time, start) = (total.timestamp_ms, total.start_ms);
+                    let (added, growth) = known.add(time, start, total.value);
+                    self.samples += added;
+                    self.sample_bytes += growth;
+                }
+            }
         }
-        series.columns.add_exemplars(sample.exemplars);
-        self.sample_bytes += series.columns.size_bytes() - before;
     }
 
     /// What the next generation has to know. What is older than the horizon, counted back from the
     /// newest sample, cannot matter any more.
     fn carried(&self) -> Carried {
-        let newest = self.series.iter().map(|series| series.last_ms).max();
+        let all = self.series.all();
+        let newest = all.iter().map(|series| series.last_ms).max();
         let Some(newest) = newest.max(self.accumulators.newest_ms()) else {
             return Carried {
                 totals: self.accumulators.clone(),
@@ -152,11 +183,8 @@ impl State {
         };
         let oldest = newest.saturating_sub(ZERO_HORIZON_MS);
         let mut starts = self.earlier_starts.clone();
-        for series in &self.series {
-            if let Some(start) = series.zero_at {
-                starts.insert(series.labels.clone(), start);
-            }
-        }
+        let dealt_with = |series: &HeadSeries| Some((series.labels.clone(), series.zero_at?));
+        starts.extend(all.iter().filter_map(dealt_with));
         starts.retain(|_, start| *start >= oldest);
         let mut starts: Vec<(Labels, i64)> = starts.into_iter().collect();
         starts.sort();
@@ -165,82 +193,9 @@ impl State {
             starts,
         }
     }
-
-    fn series_number(&mut self, labels: &Labels) -> u32 {
-        if let Some(number) = self.by_labels.get(labels) {
-            return *number;
-        }
-        let number = u32::try_from(self.series.len()).expect("memory ends long before 4 G series");
-        self.by_labels.insert(labels.clone(), number);
-        self.postings.add(number, labels);
-        self.series_bytes += series_overhead_bytes(labels);
-        self.series.push(HeadSeries {
-            zero_at: self.earlier_starts.get(labels).copied(),
-            labels: labels.clone(),
-            columns: SeriesColumns::default(),
-            last_ms: i64::MIN,
-        });
-        number
-    }
-}
-
-/// What a series costs besides its samples: label text once, and its places in map and postings.
-fn series_overhead_bytes(labels: &Labels) -> usize {
-    let text: usize = labels
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
-    size_of::<HeadSeries>() + 64 + text + labels.len() * 48
-}
-
-impl HeadSeries {
-    /// The zero that the start of `sample`'s counter adds before it.
-    fn zero_before(&mut self, sample: &SeriesSample) -> Option<(i64, SampleValue)> {
-        let start = sample.start_ms?;
-        let fresh = self.zero_at != Some(start) && start > self.last_ms;
-        // Dealt with from here on, also when no zero is stored: in a later generation, which does
-        // not know this sample, a zero at its start could take its place.
-        self.zero_at = Some(start);
-        let near = start < sample.timestamp_ms && sample.timestamp_ms - start <= ZERO_HORIZON_MS;
-        if !fresh || !near {
-            return None;
-        }
-        let zero = match &sample.value {
-            SampleValue::Float(value) if is_stale(*value) => return None,
-            SampleValue::Float(_) => SampleValue::Float(0.0),
-            SampleValue::Histogram(histogram) => {
-                SampleValue::Histogram(Box::new(NativeHistogram {
-                    schema: histogram.schema,
-                    zero_threshold: histogram.zero_threshold,
-                    custom_values: histogram.custom_values.clone(),
-                    ..NativeHistogram::default()
-                }))
-            }
-        };
-        Some((start, zero))
-    }
 }
 
 impl SeriesColumns {
-    pub(super) fn push(&mut self, time: i64, start: Option<i64>, value: SampleValue) {
-        match value {
-            SampleValue::Float(value) => self.floats.push(time, start, value),
-            SampleValue::Histogram(value) => self.histograms.push(time, start, Arc::from(value)),
-        }
-    }
-
-    pub(super) fn add_exemplars(&mut self, exemplars: impl IntoIterator<Item = Exemplar>) {
-        for exemplar in exemplars {
-            if self.exemplars.contains(&exemplar) {
-                continue;
-            }
-            if self.exemplars.len() == EXEMPLARS_PER_SERIES {
-                self.exemplars.pop_front();
-            }
-            self.exemplars.push_back(exemplar);
-        }
-    }
-
     /// The samples inside of `(after, until]` of both kinds.
     pub(super) fn window(&self, after: i64, until: i64) -> Self {
         Self {
@@ -266,32 +221,40 @@ impl SeriesColumns {
 
     /// The first and last time, Unix ms, when there is a sample.
     pub(super) fn bounds(&self) -> Option<(i64, i64)> {
-        let times = || self.floats.times.iter().chain(&self.histograms.times);
-        Some((*times().min()?, *times().max()?))
-    }
-
-    fn size_bytes(&self) -> usize {
-        // 200: a typical histogram of 20 buckets behind its pointer.
-        self.floats.size_bytes()
-            + self.histograms.size_bytes()
-            + self.histograms.len() * 200
-            + self.exemplars.len() * 200
+        let both = [self.floats.bounds(), self.histograms.bounds()];
+        both.into_iter()
+            .flatten()
+            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 }
 
 impl HeadRows for MetricHead {
-    type Batch = MetricRows;
+    type Batch = MetricBatch;
 
     fn successor(&self) -> Self {
-        Self::continuing(self.state().carried())
+        let state = self.state();
+        let next = Self::continuing(state.carried());
+        // A generation without samples leaves no split behind that could hold its descriptions.
+        if state.samples == 0 {
+            next.state().metadata.clone_from(&state.metadata);
+        }
+        drop(state);
+        next
     }
 
-    fn apply(&self, batch: MetricRows) {
+    fn apply(&self, mut batch: MetricBatch) {
+        let metadata = std::mem::take(&mut batch.metadata);
         let mut state = self.state();
-        for (_, sample) in batch.samples {
-            state.add(sample);
-        }
-        for family in batch.metadata {
+        let state = &mut *state;
+        batch.consume(|series, samples, exemplars| {
+            state.add(series, samples);
+            let mut exemplars = exemplars.peekable();
+            if exemplars.peek().is_some() {
+                let known = state.series.of(&series, &state.earlier_starts);
+                state.sample_bytes += known.add_exemplars(exemplars);
+            }
+        });
+        for family in metadata {
             state.metadata.insert(family.family.clone(), family);
         }
     }
@@ -299,7 +262,14 @@ impl HeadRows for MetricHead {
     fn size_bytes(&self) -> usize {
         let state = self.state();
         let carried = (state.accumulators.len() + state.earlier_starts.len()) * 96;
-        state.series_bytes + state.sample_bytes + carried
+        let samples = state.sample_bytes.open + state.sample_bytes.encoded;
+        state.series.size_bytes() + samples.max(0) as usize + carried
+    }
+
+    /// Samples that are not encoded yet and the series themselves do not grow with time: sealing
+    /// early for their sake would only make more splits.
+    fn settled_bytes(&self) -> usize {
+        self.state().sample_bytes.encoded.max(0) as usize
     }
 
     fn rows(&self) -> u64 {
@@ -307,17 +277,8 @@ impl HeadRows for MetricHead {
     }
 
     fn seal(&self, _: usize, out: &mut (dyn Write + Send)) -> Result<SplitSummary, StoreError> {
-        let (mut series, metadata) = {
-            let state = self.state();
-            let series: Vec<(Labels, SeriesColumns)> = state
-                .series
-                .iter()
-                .map(|series| (series.labels.clone(), series.columns.clone()))
-                .collect();
-            (series, state.metadata.values().cloned().collect::<Vec<_>>())
-        };
-        series.sort_by(|a, b| a.0.cmp(&b.0));
-        split::write(series, &metadata, out)
+        let metadata = self.metadata();
+        split::write(self.sorted(), &metadata, out)
     }
 
     fn accumulators(&self) -> Option<String> {

@@ -10,6 +10,8 @@ pub mod chunk;
 mod column;
 mod exemplars;
 pub mod head;
+mod head_series;
+mod open_column;
 mod postings;
 pub mod source;
 pub mod split;

@@ -82,8 +82,8 @@ impl MetricSnapshot {
             split.visit_series(matchers, &compiled, window, &mut guarded)?;
         }
         for head in &self.generations {
-            head.visit_series(matchers, &compiled, |labels, columns| {
-                guarded(labels, columns.window(window.after_ms, window.until_ms)).is_continue()
+            head.visit_series(matchers, &compiled, window, |labels, columns| {
+                guarded(labels, columns).is_continue()
             });
         }
         Ok(())

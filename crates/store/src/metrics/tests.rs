@@ -6,14 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use model::metric::{MetricType, Temporality, stale_nan};
 use model::{
-    Exemplar, Labels, MatchOp, Matcher, MetricMetadata, NativeHistogram, SampleValue, Seq,
-    SeriesSample,
+    Exemplar, Labels, MatchOp, Matcher, MetricMetadata, NativeHistogram, SampleValue, SeriesSample,
 };
 use promql::{SelectLimits, SeriesSource, SourceError, Window};
 use proptest::prelude::*;
 
 use super::{MetricHead, MetricSnapshot, MetricSplit};
-use crate::head::{HeadRows, HeadSettings, MetricRows, SplitSummary};
+use crate::head::{HeadRows, HeadSettings, SplitSummary};
+use wire::MetricBatch;
 
 fn settings() -> HeadSettings {
     HeadSettings {
@@ -34,14 +34,8 @@ fn gauge(series: &str, timestamp_ms: i64, value: f64) -> SeriesSample {
 }
 
 fn apply(head: &MetricHead, samples: impl IntoIterator<Item = SeriesSample>) {
-    let samples = samples
-        .into_iter()
-        .map(|sample| (Seq::new(1, 0), sample))
-        .collect();
-    head.apply(MetricRows {
-        samples,
-        metadata: Vec::new(),
-    });
+    let samples = samples.into_iter().map(|sample| (0, sample));
+    head.apply(MetricBatch::of_samples(samples));
 }
 
 fn empty() -> Arc<MetricHead> {
@@ -240,18 +234,18 @@ async fn histograms_exemplars_stale_markers_and_metadata_survive_a_seal() {
         help: "a gauge".to_owned(),
     };
     let head = empty();
-    head.apply(MetricRows {
-        samples: [
-            SeriesSample {
-                value: SampleValue::Histogram(Box::new(histogram.clone())),
-                exemplars: vec![exemplar],
-                ..gauge("h", 10, 0.0)
-            },
-            gauge("s", 10, stale_nan()),
-        ]
-        .map(|sample| (Seq::new(1, 0), sample))
-        .into(),
+    let samples = [
+        SeriesSample {
+            value: SampleValue::Histogram(Box::new(histogram.clone())),
+            exemplars: vec![exemplar],
+            ..gauge("h", 10, 0.0)
+        },
+        gauge("s", 10, stale_nan()),
+    ]
+    .map(|sample| (0, sample));
+    head.apply(MetricBatch {
         metadata: vec![family.clone()],
+        ..MetricBatch::of_samples(samples)
     });
     let (split, _, _) = sealed(&head);
     let snapshot = MetricSnapshot {
@@ -350,4 +344,43 @@ async fn a_flipped_byte_anywhere_in_a_split_is_an_error() {
             bytes.len()
         );
     }
+}
+
+#[tokio::test]
+async fn many_samples_take_little_memory_and_read_back() {
+    let head = empty();
+    let names: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    let series = |time: i64| {
+        let one = move |name: &String| gauge(name, time * 15_000, (time * 7 % 50) as f64);
+        names.iter().map(one)
+    };
+    apply(&head, series(0));
+    let with_one_sample = head.size_bytes();
+    assert!(with_one_sample < 100 * 1_000, "{with_one_sample} bytes");
+    for time in 1..1_000 {
+        apply(&head, series(time));
+    }
+    let grown = head.size_bytes() - with_one_sample;
+    assert!(grown < 100 * 1_000 * 6, "{grown} bytes for 100,000 samples");
+    assert!(head.settled_bytes() < grown);
+    let (split, bytes, _) = sealed(&head);
+    assert!(bytes.len() < 150_000, "{} bytes", bytes.len());
+    let snapshots = [
+        MetricSnapshot {
+            splits: Vec::new(),
+            generations: vec![head],
+        },
+        MetricSnapshot {
+            splits: vec![Arc::new(split)],
+            generations: Vec::new(),
+        },
+    ];
+    let mut seen = Vec::new();
+    for snapshot in &snapshots {
+        let all = floats(snapshot, &[]).await;
+        assert_eq!(all.len(), 100);
+        assert!(all.iter().all(|(_, samples)| samples.len() == 1_000));
+        seen.push(all);
+    }
+    assert_eq!(seen[0], seen[1]);
 }

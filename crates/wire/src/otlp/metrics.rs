@@ -21,8 +21,9 @@ use opentelemetry_proto::tonic::metrics::v1::{
 
 use super::names::{self, Kind};
 use super::native::native_histogram;
-use super::{DecodeError, MetricBatch, value};
+use super::{DecodeError, value};
 use crate::admission::{RejectReason, Rejected};
+use crate::metric_batch::MetricBatch;
 
 /// Label pairs that the samples of one body may have in all; a histogram's point repeats its
 /// labels for every bucket, so a small body could otherwise fill the memory.
@@ -51,7 +52,10 @@ pub(super) fn decode(
 ) -> Result<MetricBatch, DecodeError> {
     let mut mapping = Mapping {
         received_at,
-        batch: MetricBatch::default(),
+        samples: Vec::new(),
+        metadata: Vec::new(),
+        points: 0,
+        rejected: Vec::new(),
         described: HashSet::new(),
         label_pairs: 0,
     };
@@ -67,7 +71,12 @@ pub(super) fn decode(
         }
         mapping.target_info(&target);
     }
-    Ok(mapping.batch)
+    Ok(MetricBatch {
+        metadata: mapping.metadata,
+        points: mapping.points,
+        rejected: mapping.rejected,
+        ..MetricBatch::of_samples(mapping.samples)
+    })
 }
 
 /// What a resource contributes to its points.
@@ -142,7 +151,10 @@ struct Point {
 
 struct Mapping {
     received_at: i64,
-    batch: MetricBatch,
+    samples: Vec<(u32, SeriesSample)>,
+    metadata: Vec<MetricMetadata>,
+    points: u32,
+    rejected: Vec<Rejected>,
     described: HashSet<MetricMetadata>,
     label_pairs: usize,
 }
@@ -188,7 +200,7 @@ impl Mapping {
 
     fn describe(&mut self, metadata: MetricMetadata) {
         if self.described.insert(metadata.clone()) {
-            self.batch.metadata.push(metadata);
+            self.metadata.push(metadata);
         }
     }
 
@@ -210,16 +222,16 @@ impl Mapping {
         map: fn(P, &mut Series<'_>) -> Result<(), RejectReason>,
     ) -> Result<(), DecodeError> {
         for mut wire in points {
-            let ordinal = self.batch.points;
-            self.batch.points += 1;
-            let before = self.batch.samples.len();
+            let ordinal = self.points;
+            self.points += 1;
+            let before = self.samples.len();
             let mapped = match family {
                 Err(reason) => Err(*reason),
                 Ok(family) => self
                     .shared(&mut wire, ordinal, family, target)
                     .and_then(|point| {
                         let time = point.timestamp_ms;
-                        let samples = &mut self.batch.samples;
+                        let samples = &mut self.samples;
                         let mut series = Series {
                             family,
                             point,
@@ -235,11 +247,11 @@ impl Mapping {
                     }
                 }
                 Err(reason) => {
-                    self.batch.samples.truncate(before);
-                    self.batch.rejected.push(Rejected { ordinal, reason });
+                    self.samples.truncate(before);
+                    self.rejected.push(Rejected { ordinal, reason });
                 }
             }
-            self.label_pairs += self.batch.samples[before..]
+            self.label_pairs += self.samples[before..]
                 .iter()
                 .map(|(_, sample)| sample.labels.len())
                 .sum::<usize>();
@@ -292,7 +304,7 @@ impl Mapping {
                 value: SampleValue::Float(1.0),
                 exemplars: Vec::new(),
             };
-            self.batch.samples.push((ordinal, sample));
+            self.samples.push((ordinal, sample));
         }
         if !target.times.is_empty() {
             self.describe(MetricMetadata {

@@ -5,15 +5,15 @@
 //! [`Irregular`], and prost decides what it means.
 
 /// How many messages prost reads inside each other.
-pub(super) const MAX_DEPTH: u32 = 100;
+pub(crate) const MAX_DEPTH: u32 = 100;
 
 /// Not in the plain form: perhaps malformed, perhaps only unusual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Irregular;
+pub(crate) struct Irregular;
 
 /// The fields of one message, in the order of the bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
     /// How many messages may lie inside of this one.
     depth: u32,
@@ -21,7 +21,7 @@ pub(super) struct Fields<'a> {
 
 /// A field's content, as its wire type says.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Content<'a> {
+pub(crate) enum Content<'a> {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
@@ -31,7 +31,7 @@ pub(super) enum Content<'a> {
 
 impl<'a> Fields<'a> {
     /// The fields of `message`, in which messages may nest `depth` deep.
-    pub(super) fn new(message: &'a [u8], depth: u32) -> Self {
+    pub(crate) fn new(message: &'a [u8], depth: u32) -> Self {
         Self {
             rest: message,
             depth,
@@ -39,7 +39,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The fields of a message that is a field of this one.
-    pub(super) fn inside(&self, content: Content<'a>) -> Result<Self, Irregular> {
+    pub(crate) fn inside(&self, content: Content<'a>) -> Result<Self, Irregular> {
         let depth = self.depth.checked_sub(1).ok_or(Irregular)?;
         Ok(Self::new(content.bytes()?, depth))
     }
@@ -50,8 +50,21 @@ impl<'a> Fields<'a> {
         (self.depth >= levels).then_some(self.rest)
     }
 
+    /// What is not read yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The next number of a packed run, as which this message is read.
+    pub(crate) fn next_varint(&mut self) -> Result<Option<u64>, Irregular> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        self.varint().map(Some)
+    }
+
     /// Passes over a field that is not known.
-    pub(super) fn skip(&self) -> Result<(), Irregular> {
+    pub(crate) fn skip(&self) -> Result<(), Irregular> {
         // prost counts an unknown field as one more level.
         if self.depth == 0 {
             return Err(Irregular);
@@ -61,7 +74,7 @@ impl<'a> Fields<'a> {
 
     /// The next field: its number and content.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<(u32, Content<'a>)>, Irregular> {
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, Content<'a>)>, Irregular> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -126,7 +139,7 @@ impl<'a> Fields<'a> {
 
 impl<'a> Content<'a> {
     #[inline]
-    pub(super) fn bytes(self) -> Result<&'a [u8], Irregular> {
+    pub(crate) fn bytes(self) -> Result<&'a [u8], Irregular> {
         match self {
             Self::Delimited(bytes) => Ok(bytes),
             _ => Err(Irregular),
@@ -134,13 +147,13 @@ impl<'a> Content<'a> {
     }
 
     #[inline]
-    pub(super) fn text(self) -> Result<&'a str, Irregular> {
+    pub(crate) fn text(self) -> Result<&'a str, Irregular> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Irregular)
     }
 
     /// Protobuf's narrower integers drop the bits that they have no room for.
     #[inline]
-    pub(super) fn varint(self) -> Result<u64, Irregular> {
+    pub(crate) fn varint(self) -> Result<u64, Irregular> {
         match self {
             Self::Varint(number) => Ok(number),
             _ => Err(Irregular),
@@ -148,7 +161,7 @@ impl<'a> Content<'a> {
     }
 
     #[inline]
-    pub(super) fn fixed64(self) -> Result<u64, Irregular> {
+    pub(crate) fn fixed64(self) -> Result<u64, Irregular> {
         match self {
             Self::Fixed64(number) => Ok(number),
             _ => Err(Irregular),
@@ -156,7 +169,7 @@ impl<'a> Content<'a> {
     }
 
     #[inline]
-    pub(super) fn fixed32(self) -> Result<u32, Irregular> {
+    pub(crate) fn fixed32(self) -> Result<u32, Irregular> {
         match self {
             Self::Fixed32(number) => Ok(number),
             _ => Err(Irregular),
@@ -166,7 +179,7 @@ impl<'a> Content<'a> {
 
 /// Takes a message that a field may bring once; a second one would have to be merged.
 #[inline]
-pub(super) fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Irregular> {
+pub(crate) fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Irregular> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(Irregular),

@@ -1,10 +1,12 @@
-//! What the decoders of the other formats promise: Loki push, Elasticsearch `_bulk`, syslog.
+//! What the decoders of the other formats promise: Loki push, Elasticsearch `_bulk`, syslog, remote
+//! write.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod elasticsearch;
 mod loki;
 mod malformed;
+mod remote_write;
 mod syslog;
 
 use model::{Encoding, LogRecord, Value};

@@ -2,8 +2,7 @@
 
 use model::metric::{MetricType, Temporality, is_stale};
 use model::{Encoding, Labels, SampleValue};
-use wire::otlp::MetricBatch;
-use wire::{RejectReason, Rejected};
+use wire::{MetricBatch, RejectReason, Rejected};
 
 fn decode(json: &str) -> MetricBatch {
     wire::otlp::decode_metrics(Encoding::OtlpJson, json.as_bytes(), 9_000_000_000)
@@ -25,7 +24,7 @@ fn request(resource: &[(&str, &str)], metrics: &str) -> String {
 /// Samples as `labels value @ms`, sorted, which shows everything but exemplars and starts.
 fn lines(batch: &MetricBatch) -> Vec<String> {
     let mut lines: Vec<String> = batch
-        .samples
+        .to_samples()
         .iter()
         .map(|(ordinal, sample)| {
             let value = match &sample.value {
@@ -66,7 +65,7 @@ fn a_counter_has_its_names_labels_and_start() {
         ]
     );
     assert_eq!(batch.points, 1);
-    let counter = &batch.samples[0].1;
+    let counter = &batch.to_samples()[0].1;
     assert_eq!(counter.start_ms, Some(1000));
     assert_eq!(counter.temporality, Temporality::Cumulative);
     assert_eq!(batch.metadata[0].family, "http_server_requests_total");
@@ -92,14 +91,13 @@ fn an_explicit_histogram_is_classic() {
             r#"latency_seconds_sum{job="api"} 1.5 @5000 #0"#,
         ]
     );
+    let samples = batch.to_samples();
     assert!(
-        batch
-            .samples
+        samples
             .iter()
             .all(|(_, sample)| sample.temporality == Temporality::Delta)
     );
-    let with_exemplar: Vec<_> = batch
-        .samples
+    let with_exemplar: Vec<_> = samples
         .iter()
         .filter(|(_, sample)| !sample.exemplars.is_empty())
         .collect();
@@ -127,7 +125,8 @@ fn an_exponential_histogram_is_native() {
             "timeUnixNano":"5000000000","count":"10","sum":3,"scale":10,"zeroCount":"1","zeroThreshold":0.001,"min":0,"max":2,
             "positive":{"offset":-4,"bucketCounts":["1","1","1","1","5"]}}]}}"#,
     ));
-    let SampleValue::Histogram(histogram) = &batch.samples[0].1.value else {
+    let samples = batch.to_samples();
+    let SampleValue::Histogram(histogram) = &samples[0].1.value else {
         panic!("expected a native histogram");
     };
     assert_eq!(histogram.schema, 8);

@@ -32,7 +32,7 @@ const BATCH_BYTES: usize = 1 << 20;
 ///
 /// `out` failed, or the encoder refused the rows.
 pub(in crate::metrics) fn write(
-    series: Vec<(Labels, SeriesColumns)>,
+    series: impl IntoIterator<Item = (Labels, SeriesColumns)>,
     metadata: &[MetricMetadata],
     out: &mut (dyn Write + Send),
 ) -> Result<SplitSummary, StoreError> {

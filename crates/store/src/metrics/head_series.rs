@@ -1,0 +1,229 @@
+//! One series of a generation, and all of them by their labels.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use model::metric::is_stale;
+use model::{Exemplar, Labels, NativeHistogram, SampleValue};
+use wire::metric_batch::BatchSeries;
+
+use super::head::SeriesColumns;
+use super::open_column::{Growth, OpenColumn};
+use super::postings::Postings;
+
+/// Exemplars that a generation keeps of one series: the newest.
+const EXEMPLARS_PER_SERIES: usize = 64;
+/// Memory of one exemplar, bytes, roughly.
+const EXEMPLAR_BYTES: isize = 200;
+
+/// How long before its first sample a counter's start may lie to be stored as a sample 0, ms.
+///
+/// Farther back the increase cannot be dated: the process ran long before it reported here.
+pub(super) const ZERO_HORIZON_MS: i64 = 60 * 60 * 1000;
+
+/// A series and its samples.
+pub(super) struct HeadSeries {
+    pub(super) labels: Labels,
+    hash: u64,
+    floats: OpenColumn<f64>,
+    /// Most series have no histograms, and no exemplars.
+    histograms: Option<Box<OpenColumn<Arc<NativeHistogram>>>>,
+    exemplars: Option<Box<VecDeque<Exemplar>>>,
+    /// The start time that is dealt with: its zero is stored, or must not be. Unix ms.
+    pub(super) zero_at: Option<i64>,
+    /// The newest sample's time, Unix ms.
+    pub(super) last_ms: i64,
+}
+
+/// A series as it was at one moment: what is encoded is shared and not read yet.
+pub(super) struct SeriesMoment {
+    pub(super) labels: Labels,
+    floats: OpenColumn<f64>,
+    histograms: Option<OpenColumn<Arc<NativeHistogram>>>,
+    exemplars: VecDeque<Exemplar>,
+}
+
+impl SeriesMoment {
+    /// The samples inside of `(after, until]`.
+    pub(super) fn columns(self, after: i64, until: i64) -> SeriesColumns {
+        let histograms = self.histograms;
+        SeriesColumns {
+            floats: self.floats.decoded(after, until),
+            histograms: histograms.map_or_else(Default::default, |h| h.decoded(after, until)),
+            exemplars: self.exemplars,
+        }
+    }
+}
+
+impl HeadSeries {
+    /// Adds a sample, and before it the zero that its counter's start adds; how many samples that
+    /// are, and how memory grew.
+    pub(super) fn add(
+        &mut self,
+        time: i64,
+        start: Option<i64>,
+        value: SampleValue,
+    ) -> (u64, Growth) {
+        let mut growth = Growth::default();
+        let mut samples = 0;
+        if let Some((at, zero)) = self.zero_before(time, start, &value) {
+            growth += self.push(at, start, zero);
+            samples += 1;
+        }
+        growth += self.push(time, start, value);
+        (samples + 1, growth)
+    }
+
+    fn push(&mut self, time: i64, start: Option<i64>, value: SampleValue) -> Growth {
+        self.last_ms = self.last_ms.max(time);
+        match value {
+            SampleValue::Float(value) => self.floats.push(time, start, value),
+            SampleValue::Histogram(value) => {
+                let mut growth = Growth::default();
+                let column = self.histograms.get_or_insert_with(|| {
+                    growth.open += size_of::<OpenColumn<Arc<NativeHistogram>>>() as isize;
+                    Box::default()
+                });
+                growth += column.push(time, start, Arc::from(value));
+                growth
+            }
+        }
+    }
+
+    /// The zero that the start of a sample's counter adds before it.
+    fn zero_before(
+        &mut self,
+        time: i64,
+        start: Option<i64>,
+        value: &SampleValue,
+    ) -> Option<(i64, SampleValue)> {
+        let start = start?;
+        let fresh = self.zero_at != Some(start) && start > self.last_ms;
+        // Dealt with from here on, also when no zero is stored: in a later generation, which does
+        // not know this sample, a zero at its start could take its place.
+        self.zero_at = Some(start);
+        let near = start < time && time - start <= ZERO_HORIZON_MS;
+        if !fresh || !near {
+            return None;
+        }
+        let zero = match value {
+            SampleValue::Float(value) if is_stale(*value) => return None,
+            SampleValue::Float(_) => SampleValue::Float(0.0),
+            SampleValue::Histogram(histogram) if is_stale(histogram.sum) => return None,
+            SampleValue::Histogram(histogram) => {
+                SampleValue::Histogram(Box::new(NativeHistogram {
+                    schema: histogram.schema,
+                    zero_threshold: histogram.zero_threshold,
+                    custom_values: histogram.custom_values.clone(),
+                    ..NativeHistogram::default()
+                }))
+            }
+        };
+        Some((start, zero))
+    }
+
+    /// Keeps exemplars that are not there yet.
+    pub(super) fn add_exemplars(&mut self, exemplars: impl Iterator<Item = Exemplar>) -> Growth {
+        let mut growth = Growth::default();
+        for exemplar in exemplars {
+            let kept = self.exemplars.get_or_insert_default();
+            if kept.contains(&exemplar) {
+                continue;
+            }
+            if kept.len() == EXEMPLARS_PER_SERIES {
+                kept.pop_front();
+                growth.open -= EXEMPLAR_BYTES;
+            }
+            kept.push_back(exemplar);
+            growth.open += EXEMPLAR_BYTES;
+        }
+        growth
+    }
+
+    /// What is needed to read the samples inside of `(after, until]`.
+    pub(super) fn moment(&self, after: i64, until: i64) -> SeriesMoment {
+        SeriesMoment {
+            labels: self.labels.clone(),
+            floats: self.floats.near(after, until),
+            histograms: self.histograms.as_ref().map(|h| h.near(after, until)),
+            exemplars: self.exemplars.as_deref().cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// Every series of a generation, in the order they were first seen.
+#[derive(Default)]
+pub(super) struct SeriesTable {
+    series: Vec<HeadSeries>,
+    by_labels: HashTable<u32>,
+    postings: Postings,
+}
+
+impl SeriesTable {
+    /// The series of these labels, made when it is new. `zero_at` says which of its starts was
+    /// dealt with before.
+    pub(super) fn of(
+        &mut self,
+        wanted: &BatchSeries<'_>,
+        earlier_starts: &HashMap<Labels, i64>,
+    ) -> &mut HeadSeries {
+        let hash = wanted.hash();
+        let found = self.by_labels.find(hash, |number| {
+            let series = &self.series[*number as usize];
+            series.hash == hash && is_labelled(&series.labels, wanted)
+        });
+        let number = match found.copied() {
+            Some(number) => number,
+            None => self.add(wanted, earlier_starts),
+        };
+        &mut self.series[number as usize]
+    }
+
+    fn add(&mut self, wanted: &BatchSeries<'_>, earlier_starts: &HashMap<Labels, i64>) -> u32 {
+        let hash = wanted.hash();
+        let number = u32::try_from(self.series.len()).expect("memory ends long before 4 G series");
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        let pairs = wanted.pairs();
+        let labels = self
+            .postings
+            .add(number, pairs.map(|(name, value)| (text(name), text(value))));
+        self.series.push(HeadSeries {
+            zero_at: earlier_starts.get(&labels).copied(),
+            labels,
+            hash,
+            floats: OpenColumn::default(),
+            histograms: None,
+            exemplars: None,
+            last_ms: i64::MIN,
+        });
+        let series = &self.series;
+        self.by_labels
+            .insert_unique(hash, number, |number| series[*number as usize].hash);
+        number
+    }
+
+    pub(super) fn all(&self) -> &[HeadSeries] {
+        &self.series
+    }
+
+    pub(super) fn postings(&self) -> &Postings {
+        &self.postings
+    }
+
+    /// Memory held besides samples, bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        let numbers = self.by_labels.capacity() * (size_of::<u32>() + 1);
+        let series = self.series.capacity() * size_of::<HeadSeries>();
+        numbers + series + self.postings.size_bytes()
+    }
+}
+
+fn is_labelled(labels: &Labels, wanted: &BatchSeries<'_>) -> bool {
+    let pairs = wanted.pairs();
+    labels.len() == pairs.len()
+        && labels.iter().zip(pairs).all(|(own, other)| {
+            // Values differ more often than names.
+            own.1.as_bytes() == other.1 && own.0.as_bytes() == other.0
+        })
+}

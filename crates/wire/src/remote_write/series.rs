@@ -1,0 +1,359 @@
+//! A batch in the making: series by series, item by item.
+
+use bytes::Bytes;
+use model::metric::Temporality;
+use model::time::NANOS_PER_MILLI;
+use model::{Exemplar, Labels, MetricMetadata, SampleValue, Seq};
+
+use super::histogram::{self, ReadHistogram};
+use super::{Described, Failure};
+use crate::admission::{RejectReason, Rejected};
+use crate::metric_batch::{
+    BatchExemplar, BatchSample, LabelHasher, LabelSpan, MetricBatch, SeriesSpan, TextSpan, combine,
+};
+use crate::otlp::DecodeError;
+use crate::otlp::reader::{Content, Fields};
+
+/// Memory that the items of one body may take, besides the body's own bytes.
+const MAX_WEIGHT: usize = 128 << 20;
+/// Labels that the series of one body may have in all.
+const MAX_LABEL_PAIRS: usize = 1 << 23;
+
+/// A string of the body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) hash: u64,
+    /// Whether it is UTF-8.
+    pub(super) is_text: bool,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn new(bytes: &'a [u8], hasher: LabelHasher) -> Self {
+        Self {
+            bytes,
+            hash: hasher.text(bytes),
+            is_text: bytes.is_ascii() || std::str::from_utf8(bytes).is_ok(),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &'a str {
+        std::str::from_utf8(self.bytes).unwrap_or_default()
+    }
+}
+
+/// One label as it was sent.
+#[derive(Debug, Clone, Copy)]
+struct SentLabel<'a> {
+    name: Text<'a>,
+    value: Text<'a>,
+}
+
+/// The batch that a body becomes.
+pub(super) struct Building<'a> {
+    body: &'a [u8],
+    received_at: i64,
+    batch: MetricBatch,
+    described: Described,
+    weight: usize,
+    /// The labels of the series that is read.
+    labels: Vec<SentLabel<'a>>,
+    /// The most that one series had so far.
+    most_labels: usize,
+    /// Why the series that is read cannot be kept.
+    refused: Option<RejectReason>,
+    begun: Begun,
+}
+
+/// How much there was before the series that is read.
+#[derive(Clone, Copy, Default)]
+struct Begun {
+    points: u32,
+    samples: usize,
+    exemplars: usize,
+    rejected: usize,
+}
+
+impl<'a> Building<'a> {
+    pub(super) fn new(body: &'a Bytes, received_at: i64) -> Self {
+        Self {
+            body,
+            received_at,
+            batch: MetricBatch {
+                text: body.clone(),
+                ..MetricBatch::default()
+            },
+            described: Described::default(),
+            weight: 0,
+            labels: Vec::new(),
+            most_labels: 0,
+            refused: None,
+            begun: Begun::default(),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> MetricBatch {
+        self.batch.metadata = self.described.in_order;
+        self.batch
+    }
+
+    pub(super) fn describe(&mut self, family: MetricMetadata) -> Result<(), Failure> {
+        self.weigh(size_of::<MetricMetadata>() * 2)?;
+        self.described.add(family);
+        Ok(())
+    }
+
+    /// Begins the next series.
+    pub(super) fn begin(&mut self) {
+        self.labels.clear();
+        self.refused = None;
+        self.begun = Begun {
+            points: self.batch.points,
+            samples: self.batch.samples.len(),
+            exemplars: self.batch.exemplars.len(),
+            rejected: self.batch.rejected.len(),
+        };
+    }
+
+    /// Refuses the series that is read, unless it is refused already.
+    pub(super) fn refuse(&mut self, reason: RejectReason) {
+        self.refused.get_or_insert(reason);
+    }
+
+    /// A label of the series that is read.
+    pub(super) fn label(&mut self, name: Text<'a>, value: Text<'a>) -> Result<(), Failure> {
+        if !name.is_text || !value.is_text {
+            self.refuse(RejectReason::InvalidText);
+        } else if value.bytes.is_empty() {
+            // An empty value means that there is no such label.
+        } else if name.bytes.is_empty() {
+            self.refuse(RejectReason::NamelessLabel);
+        } else {
+            if self.batch.labels.len() + self.labels.len() >= MAX_LABEL_PAIRS {
+                let limit = MAX_LABEL_PAIRS;
+                return Err(DecodeError::TooManyLabels { limit }.into());
+            }
+            if self.labels.len() == self.most_labels {
+                self.most_labels += 1;
+                self.weigh(size_of::<SentLabel<'_>>())?;
+            }
+            self.labels.push(SentLabel { name, value });
+        }
+        Ok(())
+    }
+
+    /// A plain sample of the series that is read.
+    pub(super) fn sample(&mut self, mut fields: Fields<'_>) -> Result<(), Failure> {
+        let (mut value, mut timestamp_ms, mut start_ms) = (0.0, 0, 0);
+        while let Some((number, content)) = fields.next()? {
+            match number {
+                1 => value = f64::from_bits(content.fixed64()?),
+                2 => timestamp_ms = content.varint()? as i64,
+                3 => start_ms = content.varint()? as i64,
+                _ => fields.skip()?,
+            }
+        }
+        self.weigh(size_of::<BatchSample>())?;
+        let ordinal = self.next_ordinal()?;
+        self.batch.samples.push(BatchSample {
+            ordinal,
+            timestamp_ms,
+            start_ms: (start_ms != 0).then_some(start_ms),
+            value: SampleValue::Float(value),
+        });
+        Ok(())
+    }
+
+    /// A native histogram of the series that is read.
+    pub(super) fn histogram(&mut self, fields: Fields<'_>) -> Result<(), Failure> {
+        let read = ReadHistogram::read(fields)?;
+        self.weigh(size_of::<BatchSample>() + read.size_bytes())?;
+        let ordinal = self.next_ordinal()?;
+        let (timestamp_ms, start_ms) = (read.timestamp_ms, read.start_ms);
+        match histogram::checked(read) {
+            Some(histogram) => self.batch.samples.push(BatchSample {
+                ordinal,
+                timestamp_ms,
+                start_ms: (start_ms != 0).then_some(start_ms),
+                value: SampleValue::Histogram(Box::new(histogram)),
+            }),
+            None => self.batch.rejected.push(Rejected {
+                ordinal,
+                reason: RejectReason::InvalidHistogram,
+            }),
+        }
+        Ok(())
+    }
+
+    /// Accounts for an exemplar and its labels.
+    pub(super) fn weigh_exemplar(&mut self, labels: usize) -> Result<(), Failure> {
+        // A label's strings are two allocations of their own.
+        self.weigh(size_of::<BatchExemplar>() + labels * 128)
+    }
+
+    /// An exemplar of the series that is read; labels that make no sense are the reason.
+    pub(super) fn exemplar(
+        &mut self,
+        labels: Result<&[(Text<'a>, Text<'a>)], RejectReason>,
+        value: f64,
+        timestamp_ms: i64,
+    ) -> Result<(), Failure> {
+        let ordinal = self.next_ordinal()?;
+        match labels.and_then(exemplar_labels) {
+            Ok(labels) => self.batch.exemplars.push(BatchExemplar {
+                ordinal,
+                is_item: true,
+                exemplar: Exemplar {
+                    labels,
+                    value,
+                    timestamp_ms,
+                },
+            }),
+            Err(reason) => self.batch.rejected.push(Rejected { ordinal, reason }),
+        }
+        Ok(())
+    }
+
+    /// Ends the series that is read. Samples without a start of their own get `created_ms` when it
+    /// is not 0.
+    pub(super) fn end(&mut self, created_ms: i64) -> Result<(), Failure> {
+        self.sort_labels();
+        if let Some(reason) = self.refused {
+            self.drop_series(reason);
+            return Ok(());
+        }
+        let begun = self.begun;
+        let samples = &mut self.batch.samples[begun.samples..];
+        let last_ms = samples.last().map(|sample| sample.timestamp_ms);
+        let default_ms = last_ms.unwrap_or(self.received_at.div_euclid(NANOS_PER_MILLI));
+        if created_ms != 0 {
+            for sample in samples.iter_mut() {
+                sample.start_ms.get_or_insert(created_ms);
+            }
+        }
+        let exemplars = &mut self.batch.exemplars[begun.exemplars..];
+        for own in exemplars.iter_mut() {
+            if own.exemplar.timestamp_ms == 0 {
+                own.exemplar.timestamp_ms = default_ms;
+            }
+        }
+        let span = SeriesSpan {
+            hash: (self.labels.iter()).fold(0, |hash, label| {
+                combine(hash, label.name.hash, label.value.hash)
+            }),
+            labels: self.labels.len() as u32,
+            samples: samples.len() as u32,
+            exemplars: exemplars.len() as u32,
+            temporality: Temporality::Cumulative,
+        };
+        if span.samples > 0 || span.exemplars > 0 {
+            self.weigh(size_of::<SeriesSpan>() + self.labels.len() * size_of::<LabelSpan>())?;
+            let body = self.body;
+            let labels = self.labels.iter().map(|label| LabelSpan {
+                name: span_of(body, label.name.bytes),
+                value: span_of(body, label.value.bytes),
+            });
+            self.batch.labels.extend(labels);
+            self.batch.series.push(span);
+        }
+        Ok(())
+    }
+
+    /// The metric name of the series that was read, once it ended and was kept.
+    pub(super) fn metric_name(&self) -> Option<Text<'a>> {
+        if self.refused.is_some() {
+            return None;
+        }
+        let name = model::labels::METRIC_NAME.as_bytes();
+        let found = self.labels.iter().find(|label| label.name.bytes == name);
+        found.map(|label| label.value)
+    }
+
+    fn sort_labels(&mut self) {
+        let ascending = |a: &SentLabel<'_>, b: &SentLabel<'_>| a.name.bytes < b.name.bytes;
+        if !self.labels.is_sorted_by(ascending) {
+            self.labels.sort_by_key(|label| label.name.bytes);
+            if !self.labels.is_sorted_by(ascending) {
+                self.refuse(RejectReason::DuplicateLabel);
+            }
+        }
+        if self.metric_name().is_none() {
+            self.refuse(RejectReason::NoMetricName);
+        }
+    }
+
+    /// Refuses every item of the series that is read.
+    fn drop_series(&mut self, reason: RejectReason) {
+        let begun = self.begun;
+        self.batch.samples.truncate(begun.samples);
+        self.batch.exemplars.truncate(begun.exemplars);
+        self.batch.rejected.truncate(begun.rejected);
+        let ordinals = begun.points..self.batch.points;
+        let rejected = ordinals.map(|ordinal| Rejected { ordinal, reason });
+        self.batch.rejected.extend(rejected);
+    }
+
+    fn next_ordinal(&mut self) -> Result<u32, Failure> {
+        let ordinal = self.batch.points;
+        if ordinal as usize >= Seq::MAX_ITEMS {
+            let error = DecodeError::TooManyItems {
+                count: ordinal as usize + 1,
+                limit: Seq::MAX_ITEMS,
+            };
+            return Err(error.into());
+        }
+        self.batch.points += 1;
+        Ok(ordinal)
+    }
+
+    /// Accounts for memory.
+    pub(super) fn weigh(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.weight += bytes;
+        if self.weight > MAX_WEIGHT {
+            return Err(DecodeError::TooHeavy { limit: MAX_WEIGHT }.into());
+        }
+        Ok(())
+    }
+}
+
+/// Where a part of the body lies in it.
+fn span_of(body: &[u8], part: &[u8]) -> TextSpan {
+    TextSpan {
+        start: (part.as_ptr().addr() - body.as_ptr().addr()) as u32,
+        length: part.len() as u32,
+    }
+}
+
+fn exemplar_labels(pairs: &[(Text<'_>, Text<'_>)]) -> Result<Labels, RejectReason> {
+    if pairs
+        .iter()
+        .any(|(name, value)| !name.is_text || !value.is_text)
+    {
+        return Err(RejectReason::InvalidText);
+    }
+    if pairs.iter().any(|(name, _)| name.bytes.is_empty()) {
+        return Err(RejectReason::NamelessLabel);
+    }
+    let labels: Labels = pairs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    Ok(labels)
+}
+
+/// The value and time of an exemplar's message, and its labels by `label`.
+pub(super) fn exemplar_fields<'a>(
+    mut fields: Fields<'a>,
+    mut labels: impl FnMut(&Fields<'a>, Content<'a>) -> Result<(), Failure>,
+) -> Result<(f64, i64), Failure> {
+    let (mut value, mut timestamp_ms) = (0.0, 0);
+    while let Some((number, content)) = fields.next()? {
+        match number {
+            1 => labels(&fields, content)?,
+            2 => value = f64::from_bits(content.fixed64()?),
+            3 => timestamp_ms = content.varint()? as i64,
+            _ => fields.skip()?,
+        }
+    }
+    Ok((value, timestamp_ms))
+}
