@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Limits;
 use crate::query_cost::QueryGate;
 use crate::receivers::BodyBudget;
+use crate::scrape::Scraper;
 
 /// The header (and gRPC metadata key) that names the tenant.
 const TENANT_HEADER: &str = "x-scope-orgid";
@@ -25,6 +26,10 @@ pub(crate) struct AppState {
     pub(crate) store: Store,
     /// Running rules.
     pub(crate) engine: Engine,
+    /// Running scrapes.
+    pub(crate) scraper: Scraper,
+    /// The base of links, when it is configured.
+    pub(crate) external_url: Option<String>,
     /// Bounds of requests.
     pub(crate) limits: Limits,
     /// Bytes of request bodies in flight.

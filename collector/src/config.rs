@@ -11,9 +11,11 @@ use std::time::Duration;
 use model::TenantId;
 use store::StoreConfig;
 
-pub(crate) use file::Settings;
+pub(crate) use file::{Settings, parse_yaml};
+pub(crate) use units::Secret;
 
 use crate::cli::ServeArgs;
+use crate::scrape::config::Checked;
 
 /// The file that is read when `--config` names none.
 const DEFAULT_FILE: &str = "watchkeeper.yaml";
@@ -43,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) notify: Option<PathBuf>,
     /// How often rule groups without an interval are evaluated.
     pub(crate) evaluation_interval: Duration,
+    /// What is scraped.
+    pub(crate) scrape: Checked,
     /// Which of the server's own log lines are printed, in `tracing`'s filter syntax.
     pub(crate) log_filter: String,
 }
@@ -140,7 +144,9 @@ impl Config {
         Self::check(settings)
     }
 
-    fn check(settings: Settings) -> Result<Self, ConfigError> {
+    fn check(mut settings: Settings) -> Result<Self, ConfigError> {
+        let (scraping, origin) = settings.scraping();
+        let scrape = scraping.check(origin)?;
         let open_to_all = settings.auth.is_some();
         let address = |field: &'static str, text: Option<String>, default: &str| {
             listen_address(field, text.as_deref().unwrap_or(default), open_to_all)
@@ -230,6 +236,7 @@ impl Config {
                 }
                 None => Duration::from_secs(60),
             },
+            scrape,
             log_filter: settings.log_filter.unwrap_or_else(|| "info".to_owned()),
         })
     }

@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`cli`] (what can be asked), [`config`] (one checked configuration), [`serve`]
 //! (start and its mirrored stop), [`receivers`] (telemetry in), [`http`] (queries and the web UI),
-//! [`rules`] (the alerting engine's seams over the store).
+//! [`rules`] (the alerting engine's seams over the store), [`scrape`] (targets that are asked for
+//! their metrics).
 
 mod app;
 mod check;
@@ -13,6 +14,7 @@ mod http;
 mod query_cost;
 mod receivers;
 mod rules;
+mod scrape;
 mod self_metrics;
 mod serve;
 

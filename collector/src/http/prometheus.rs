@@ -9,6 +9,7 @@ mod lookup;
 mod name_escape;
 mod query;
 mod rules;
+mod targets;
 mod time;
 
 use axum::Router;
@@ -32,4 +33,6 @@ pub(super) fn routes() -> Router<App> {
         .route("/status/buildinfo", get(lookup::buildinfo))
         .route("/rules", get(rules::rules))
         .route("/alerts", get(rules::alerts))
+        .route("/targets", get(targets::targets))
+        .route("/scrape_pools", get(targets::scrape_pools))
 }

@@ -15,6 +15,7 @@ mod malformed;
 mod otlp;
 mod remote_write;
 mod rules;
+mod scrape;
 mod server;
 mod shippers;
 mod start;
