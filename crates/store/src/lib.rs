@@ -44,6 +44,7 @@ pub use engine::{LogPages, ShutdownReport, Store, TenantSeries};
 pub use error::{IngestError, Position, QueryError, StoreError};
 pub use follow::{Followed, Follower};
 pub use ingest::{IngestOutcome, IngestRequest, Readiness, RejectedCount};
+pub use metrics::{Cardinality, CardinalityOptions, SeriesExemplars};
 pub use search::{
     Change, ContextPage, FacetPage, FieldKind, FieldName, FieldPage, FieldType, FoundRecord,
     HistogramBucket, HistogramPage, HistogramStep, LogContext, LogExport, LogFacets, LogFields,

@@ -12,7 +12,12 @@ use super::leases::Lease;
 use super::{Inner, Store, now};
 use crate::catalog::SplitEntry;
 use crate::error::{QueryError, StoreError};
-use crate::metrics::{MetricHead, MetricSnapshot, MetricSplit};
+use crate::metrics::{
+    Cardinality, CardinalityOptions, MetricHead, MetricSnapshot, MetricSplit, SeriesExemplars,
+};
+
+/// How much older an exemplar may be than the first sample of the split that holds it, ms.
+const EXEMPLAR_LAG_MS: i64 = 10 * 60 * 1000;
 
 /// A tenant's series at one moment: the moment of the first question to it. Make one for each
 /// query, so that all of the query's selectors see the same.
@@ -52,6 +57,35 @@ impl Store {
         self.inner.check_ready()?;
         let everything = self.series(tenant).snapshot(TimeRange::ALL).await?;
         Ok(everything.metadata())
+    }
+
+    /// The exemplars of a tenant's series; see [`TenantSeries::exemplars`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn exemplars(
+        &self,
+        tenant: &TenantId,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limits: SelectLimits,
+    ) -> Result<Vec<SeriesExemplars>, SourceError> {
+        let series = self.series(tenant);
+        series.exemplars(selectors, window, limits).await
+    }
+
+    /// How many series a tenant has; see [`TenantSeries::cardinality`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn cardinality(
+        &self,
+        tenant: &TenantId,
+        options: CardinalityOptions,
+    ) -> Result<Cardinality, SourceError> {
+        self.series(tenant).cardinality(options).await
     }
 }
 
@@ -106,6 +140,40 @@ impl TenantSeries {
         // Its footer and checksums, roughly; the samples stay mapped.
         let size = usize::try_from(entry.size_bytes / 50).unwrap_or(usize::MAX);
         Ok(self.inner.metric_splits.insert(key, split, size))
+    }
+
+    /// The exemplars inside of `window` of every series that matches one of `selectors`; series
+    /// sorted by labels, those without exemplars left out.
+    ///
+    /// # Errors
+    ///
+    /// An unreadable regular expression, more series or exemplars (as samples) than `limits`, or a
+    /// source that fails.
+    pub async fn exemplars(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limits: SelectLimits,
+    ) -> Result<Vec<SeriesExemplars>, SourceError> {
+        // An exemplar is a little older than the sample that it came with.
+        let later = window.until_ms.saturating_add(EXEMPLAR_LAG_MS);
+        let snapshot = self.in_window(Window::new(window.after_ms, later)).await?;
+        snapshot.exemplars(selectors, window, limits).await
+    }
+
+    /// How many series there are in a window of time, and which metrics and labels make them.
+    /// Reads the labels of every series in it: for people, not for every request.
+    ///
+    /// # Errors
+    ///
+    /// An unreadable regular expression, more series than `options.max_series`, or a source that
+    /// fails.
+    pub async fn cardinality(
+        &self,
+        options: CardinalityOptions,
+    ) -> Result<Cardinality, SourceError> {
+        let snapshot = self.in_window(options.window).await?;
+        snapshot.cardinality(options).await
     }
 
     async fn in_window(&self, window: Window) -> Result<MetricSnapshot, SourceError> {

@@ -11,6 +11,8 @@ use promql::matching::CompiledMatchers;
 use promql::{FloatColumn, HistogramColumn, Series};
 use promql::{Names, SelectLimits, SeriesSource, SourceError, Window};
 
+use super::cardinality::{Cardinality, CardinalityOptions};
+use super::exemplars::SeriesExemplars;
 use super::head::{MetricHead, SeriesColumns};
 use super::split::MetricSplit;
 
@@ -135,6 +137,29 @@ impl MetricSnapshot {
             })?;
         }
         Ok(found)
+    }
+
+    /// See [`crate::TenantSeries::exemplars`].
+    pub(crate) async fn exemplars(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limits: SelectLimits,
+    ) -> Result<Vec<SeriesExemplars>, SourceError> {
+        let selectors = selectors.to_vec();
+        self.blocking(move |this, cancelled| {
+            this.exemplars_now(&selectors, window, limits, cancelled)
+        })
+        .await
+    }
+
+    /// See [`crate::TenantSeries::cardinality`].
+    pub(crate) async fn cardinality(
+        &self,
+        options: CardinalityOptions,
+    ) -> Result<Cardinality, SourceError> {
+        self.blocking(move |this, cancelled| this.cardinality_now(&options, cancelled))
+            .await
     }
 
     /// Runs `work` on the blocking pool; it is told when nobody waits for it any more.

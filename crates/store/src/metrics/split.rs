@@ -252,6 +252,14 @@ fn chunks(columns: &SeriesColumns) -> [(&'static str, Chunk); 2] {
     ]
 }
 
+/// A row of a split without its samples.
+pub(super) struct SeriesRow {
+    pub(super) labels: Labels,
+    /// First and last sample, Unix ms.
+    pub(super) min_ms: i64,
+    pub(super) max_ms: i64,
+}
+
 /// A sealed metric split, open for reading.
 pub struct MetricSplit {
     bytes: CheckedBytes,
@@ -351,6 +359,65 @@ impl MetricSplit {
                 )
                 .is_break()
                 {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` for each row that passes and overlaps `window`, without its samples.
+    pub(super) fn visit_rows(
+        &self,
+        _matchers: &[Matcher],
+        compiled: &CompiledMatchers,
+        window: Window,
+        visit: &mut dyn FnMut(SeriesRow) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        for batch in self.read(&["labels", "min_time", "max_time"], None)? {
+            let batch = batch.map_err(|error| self.corrupt(&error))?;
+            let label_maps: &MapArray = self.column(&batch, "labels")?;
+            let min_times: &TimestampMillisecondArray = self.column(&batch, "min_time")?;
+            let max_times: &TimestampMillisecondArray = self.column(&batch, "max_time")?;
+            for index in 0..batch.num_rows() {
+                let (min_ms, max_ms) = (min_times.value(index), max_times.value(index));
+                if window.after_ms >= max_ms || min_ms > window.until_ms {
+                    continue;
+                }
+                let labels = self.labels(label_maps, index)?;
+                let row = SeriesRow {
+                    labels,
+                    min_ms,
+                    max_ms,
+                };
+                if compiled.matches(&row.labels) && visit(row).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` with the exemplars of each row that passes and has any.
+    pub(super) fn visit_exemplars(
+        &self,
+        _matchers: &[Matcher],
+        compiled: &CompiledMatchers,
+        visit: &mut dyn FnMut(&Labels, Vec<Exemplar>) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        for batch in self.read(&["labels", "exemplars"], None)? {
+            let batch = batch.map_err(|error| self.corrupt(&error))?;
+            let label_maps: &MapArray = self.column(&batch, "labels")?;
+            let texts: &StringArray = self.column(&batch, "exemplars")?;
+            for (index, text) in texts.iter().enumerate() {
+                let Some(text) = text else { continue };
+                let labels = self.labels(label_maps, index)?;
+                if !compiled.matches(&labels) {
+                    continue;
+                }
+                let exemplars: Vec<Exemplar> = serde_json::from_str(text)
+                    .map_err(|error| self.corrupt(&format!("exemplars of {labels}: {error}")))?;
+                if visit(&labels, exemplars).is_break() {
                     return Ok(());
                 }
             }
