@@ -26,7 +26,7 @@ use crate::config::{Config, SyslogConfig};
 use crate::query_cost::QueryGate;
 use crate::receivers::{BodyBudget, otlp_grpc, syslog};
 use crate::rules::{DatabaseStateStore, StoreDataSource, StoreSampleSink};
-use crate::{http, self_metrics};
+use crate::{clock, http, self_metrics};
 
 /// Exit code for a configuration that cannot be used (sysexits' EX_CONFIG).
 const EX_CONFIG: u8 = 78;
@@ -76,6 +76,8 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> anyhow::Result<Exit
     let app: App = Arc::new(AppState {
         store: store.clone(),
         engine: engine.clone(),
+        config: config.clone(),
+        started: clock::now(),
         limits: config.limits,
         bodies: BodyBudget::new(config.limits.bodies_in_flight),
         queries: QueryGate::new(

@@ -4,13 +4,13 @@
 
 mod crash;
 mod elasticsearch;
-mod grafana;
 mod grpc;
 mod logs_api;
 mod loki;
 mod loki_push;
 mod malformed;
 mod otlp;
+mod prometheus;
 mod rules;
 mod server;
 mod shippers;
