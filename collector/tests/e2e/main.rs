@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod crash;
+mod docs;
 mod elasticsearch;
 mod grpc;
+mod levels;
 mod logs_api;
 mod loki;
 mod loki_push;

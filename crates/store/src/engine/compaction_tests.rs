@@ -204,6 +204,54 @@ async fn compaction_changes_no_querys_answer() {
 }
 
 #[tokio::test]
+async fn pages_go_on_where_they_were_while_rows_arrive_are_sealed_and_merged() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = config(directory.path());
+    settings.head.row_group_rows = 16;
+    let store = open_quiet(settings).await;
+    for round in 0..6 {
+        let request = random_request(&mut random, Signal::Logs, round);
+        store.ingest(request).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let newest_first = LogSearch {
+        order: Order::Newest,
+        ..everything()
+    };
+    let all = store.search_logs(&tenant(), newest_first.clone()).await;
+    let expected = all.unwrap().records;
+
+    let mut paged = Vec::new();
+    let mut page_request = LogSearch {
+        limit: 7,
+        ..newest_first
+    };
+    let mut merges = 0;
+    for round in 10.. {
+        let page = store.search_logs(&tenant(), page_request.clone()).await;
+        let page = page.unwrap();
+        assert!(!page.partial, "{:?}", page.warnings);
+        paged.extend(page.records);
+        page_request.cursor = page.cursor;
+        if page_request.cursor.is_none() {
+            break;
+        }
+        // Newer than everything that is paged through.
+        let request = random_request(&mut random, Signal::Logs, round);
+        store.ingest(request).await.unwrap();
+        if round % 2 == 0 {
+            store.flush().await.unwrap();
+            merges += store.inner.compact().await.unwrap();
+            store.inner.sweep(Urgency::Full, now()).await.unwrap();
+        }
+    }
+    assert!(merges > 2, "{merges} merges while paging");
+    assert_eq!(paged, expected);
+    store.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_damaged_split_is_left_as_it_is_and_the_others_are_merged() {
     let directory = tempfile::tempdir().unwrap();
     let store = open_quiet(config(directory.path())).await;

@@ -239,7 +239,11 @@ impl Completion<'_> {
             index.each_value(column.name(), prefix, &within, &mut |value| match field
                 .of_listed(column, value)
             {
-                Some(text) if text.starts_with(self.prefix) => self.add(&text),
+                Some(text) if text.starts_with(self.prefix) => match self.add(&text) {
+                    // The names of numbers do not ascend as the numbers do.
+                    ControlFlow::Break(()) if is_text => ControlFlow::Break(()),
+                    _ => ControlFlow::Continue(()),
+                },
                 _ => ControlFlow::Continue(()),
             })?;
         }
