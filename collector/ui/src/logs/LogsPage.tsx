@@ -3,6 +3,7 @@ import { useRef, useState } from "react";
 import { refresh } from "../app/location";
 import { currentPreferences, prefer, usePreferences } from "../app/preferences";
 import { useShortcuts } from "../app/shortcuts";
+import { useAutoRefresh } from "../app/useAutoRefresh";
 import { QueryBar, type QueryBarHandle } from "../query/QueryBar";
 import { useVocabulary } from "../query/useVocabulary";
 import { readRangeText, rangeText } from "../time/exchange";
@@ -21,7 +22,6 @@ import type { RowsHandle } from "./table/Rows";
 import { useFind } from "./table/useFind";
 import { useLive } from "./tail/useLive";
 import { Toolbar } from "./Toolbar";
-import { useAutoRefresh } from "./useAutoRefresh";
 import { useLogs } from "./useLogs";
 import { useLogsView, type LogsView } from "./useLogsView";
 import { useSelection } from "./useSelection";
@@ -43,7 +43,7 @@ export function LogsPage() {
   const [scrolled, setScrolled] = useState(false);
   const selection = useSelection({ records, waiting: state.mode === "records" && logs.running, view, rows });
   const find = useFind({ records, columns: state.columns, index: selection.index, onFound: selection.focus });
-  const paused = useAutoRefresh(isLive ? 0 : state.refresh, scrolled);
+  useAutoRefresh(isLive ? 0 : state.refresh, scrolled);
   const error = isLive ? live.error : logs.error;
   const queryError = error?.position !== undefined || error?.code === "invalid_query" ? error : undefined;
 
@@ -107,7 +107,7 @@ export function LogsPage() {
       <FilterPills query={state.query} onChange={(query) => view.start({ query })} />
       {charted && <Chart view={view} logs={logs} zone={zone} hasError={queryError !== undefined} />}
       <div className={s.progress} data-running={logs.running && !isLive} />
-      <Toolbar view={view} logs={logs} paused={paused} find={find} />
+      <Toolbar view={view} logs={logs} paused={scrolled ? "paused while scrolled" : undefined} find={find} />
       {!isLive && <Banners logs={logs} zone={zone} />}
       {selection.problem !== undefined && (
         <p className={s.problem} role="alert">
