@@ -6,13 +6,10 @@ import { useShortcuts } from "../app/shortcuts";
 import { useAutoRefresh } from "../app/useAutoRefresh";
 import { QueryBar, type QueryBarHandle } from "../query/QueryBar";
 import { useVocabulary } from "../query/useVocabulary";
-import { readRangeText, rangeText } from "../time/exchange";
-import { absolute } from "../time/range";
+import { timeKeys } from "../time/keys";
 import { TimePicker, type TimePickerHandle } from "../time/TimePicker";
-import { copy, pasted } from "../widgets/copy";
 import { Icon } from "../widgets/Icon";
 import { Popover } from "../widgets/Popover";
-import { toast } from "../widgets/Toasts";
 import { FilterPills } from "./FilterPills";
 import { Chart } from "./histogram/Chart";
 import s from "./LogsPage.module.css";
@@ -130,26 +127,15 @@ export function LogsPage() {
 
 /** Keys that need nothing but the view. */
 function keysOf(view: LogsView) {
-  const { state, run } = view;
+  const { state } = view;
   const mode = (to: "patterns" | "live") => view.show({ mode: state.mode === to ? "records" : to });
   return {
+    ...timeKeys(view),
     r: refresh,
     h: () => view.show({ histogram: !state.histogram }),
     w: () => view.show({ wrap: !state.wrap }),
     f: () => prefer({ sidebar: !currentPreferences().sidebar }),
     p: () => mode("patterns"),
     l: () => mode("live"),
-    "t z": view.zoomOut,
-    "t ArrowLeft": () => view.shift(-1),
-    "t ArrowRight": () => view.shift(1),
-    "t c": () => void (run && copy(rangeText(absolute(run.range)), "Time range")),
-    "t v": () => void pasteRange(view),
   };
-}
-
-async function pasteRange(view: LogsView): Promise<void> {
-  const text = await pasted();
-  const range = text === undefined ? undefined : readRangeText(text);
-  if (range !== undefined) view.pickRange(range);
-  else toast(text === undefined ? "The browser does not allow pasting here" : "The clipboard holds no time range");
 }

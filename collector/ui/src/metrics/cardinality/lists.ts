@@ -1,0 +1,55 @@
+// The answer of the cardinality endpoint as lists for reading.
+import type { Cardinality, NamedCount } from "../../api/prometheus";
+
+export interface CountList {
+  key: string;
+  title: string;
+  rows: NamedCount[];
+  unit: "none" | "bytes";
+  /** What a row's name is: a metric, a label, a pair `label=value`. */
+  of: "metric" | "label" | "pair";
+}
+
+const TITLES: Record<string, string> = {
+  seriesCountByMetricName: "Metrics with the most series",
+  seriesAddedByMetricName: "Metrics with the most new series",
+  labelValueCountByLabelName: "Labels with the most values",
+  seriesCountByLabelValuePair: "Pairs of label and value in the most series",
+  memoryInBytesByLabelName: "Labels that take the most memory",
+};
+
+/** Known lists in the order above, then others that the server has, the largest rows first. */
+export function countLists(answer: Cardinality): CountList[] {
+  const known = Object.keys(TITLES);
+  const others = Object.keys(answer).filter((key) => !known.includes(key));
+  return [...known, ...others].flatMap((key) => {
+    const rows = answer[key];
+    if (!isCounts(rows) || rows.length === 0) return [];
+    const sorted = [...rows].sort((a, b) => b.value - a.value);
+    return [{ key, title: TITLES[key] ?? titleOf(key), rows: sorted, unit: /bytes/i.test(key) ? "bytes" : "none", of: kindOf(key) }];
+  });
+}
+
+function isCounts(value: unknown): value is NamedCount[] {
+  if (!Array.isArray(value)) return false;
+  return value.every((row: Partial<NamedCount> | null) => typeof row?.name === "string" && typeof row.value === "number");
+}
+
+function kindOf(key: string): CountList["of"] {
+  if (/pair/i.test(key)) return "pair";
+  return /metric/i.test(key) ? "metric" : "label";
+}
+
+/** `seriesAddedByLabelName` → `Series added by label name`. */
+function titleOf(key: string): string {
+  const words = key.replace(/([A-Z])/g, " $1").toLowerCase().trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** A query that shows how a row's series grew. */
+export function queryFor({ of }: CountList, name: string): string {
+  if (of === "metric") return `count({__name__=${JSON.stringify(name)}})`;
+  if (of === "label") return `topk(20, count by (${name}) ({${name}!=""}))`;
+  const [label = "", ...value] = name.split("=");
+  return `topk(20, count by (__name__) ({${label}=${JSON.stringify(value.join("="))}}))`;
+}
