@@ -23,12 +23,13 @@ import { GraphView } from "./graph/GraphView";
 import { useExemplars } from "./graph/useExemplars";
 import { gridOf } from "./graph/step";
 import s from "./MetricsPage.module.css";
+import { withQuery } from "./queries/edit";
 import { QueryList, type QueryListHandle } from "./queries/QueryList";
 import { RecentQueries } from "./queries/RecentQueries";
 import { MOST_QUERIES, NO_QUERY, readState, type QueryText } from "./state";
 import { TableView } from "./table/TableView";
 import { Toolbar } from "./Toolbar";
-import { useMetricsView, withQuery } from "./useMetricsView";
+import { useMetricsView } from "./useMetricsView";
 import { useRuns, type Moment } from "./useRuns";
 
 export function MetricsPage() {
@@ -61,8 +62,9 @@ export function MetricsPage() {
   const run = (queries: QueryText[] = written()) => {
     for (const { expression } of queries) expressions.remember(expression);
     view.start({ queries });
-    // The same times again have the same address: ask again by hand.
-    if (!isRelative(state.range)) runs.retry();
+    // The same queries at the same times are known already: they are asked again all the same.
+    const same = JSON.stringify(queries) === JSON.stringify(state.queries);
+    if (same && !isRelative(state.range)) runs.retry();
   };
   const add = (expression: string) => {
     const queries = withQuery(written(), { ...NO_QUERY, expression });
@@ -90,15 +92,12 @@ export function MetricsPage() {
         {isCardinality ? (
           <p className={s.hint}>What the series there are consist of. A metric’s labels are counted in this time range.</p>
         ) : (
-          <div className={s.left}>
-            <QueryList ref={list} queries={state.queries} runs={runs.runs} vocabulary={offers} onRun={run} format={format} />
-            <QueryTools
-              full={state.queries.length >= MOST_QUERIES}
-              onEmpty={() => view.show({ queries: [...written(), NO_QUERY] })}
-              onBrowse={() => browse(true)}
-              onQuery={add}
-            />
-          </div>
+          <QueryTools
+            full={state.queries.length >= MOST_QUERIES}
+            onEmpty={() => view.show({ queries: [...written(), NO_QUERY] })}
+            onBrowse={() => browse(true)}
+            onQuery={add}
+          />
         )}
         <TimePicker ref={picker} value={state.range} range={range} zone={zone} at={at} onChange={view.pickRange} />
         {runs.running ? (
@@ -106,11 +105,16 @@ export function MetricsPage() {
             Cancel
           </button>
         ) : (
-          <button type="button" className={`primary ${s.run}`} disabled={isCardinality} onClick={() => run()}>
-            Run
-          </button>
+          !isCardinality && (
+            <button type="button" className={`primary ${s.run}`} onClick={() => run()}>
+              Run
+            </button>
+          )
         )}
       </div>
+      {!isCardinality && (
+        <QueryList ref={list} queries={state.queries} runs={runs.runs} vocabulary={offers} onRun={run} format={format} />
+      )}
       {[range, grid].map((problem) => typeof problem === "string" && <p key={problem} className={s.problem} role="alert">{problem}</p>)}
       <div className={s.progress} data-running={runs.running} />
       <Toolbar view={view} runs={runs} grid={points} paused={held ? "paused while a point is held" : undefined} />
@@ -122,7 +126,7 @@ export function MetricsPage() {
       {isCardinality ? (
         known !== undefined && <CardinalityView metric={state.metric} range={known} at={at} onOpen={(metric) => view.show({ metric })} onQuery={add} />
       ) : runs.runs.length === 0 ? (
-        <Beginning onBrowse={() => browse(true)} onQuery={add} />
+        <Beginning hasQueries={state.queries.some(({ expression }) => expression !== "")} onBrowse={() => browse(true)} onQuery={add} />
       ) : state.mode === "graph" ? (
         <GraphView view={view} runs={runs} exemplars={exemplars} onHold={hold} />
       ) : (
@@ -184,7 +188,21 @@ async function format(expression: string): Promise<string | undefined> {
 
 const EXAMPLES = ["up", "sum by (job) (rate(http_server_request_duration_seconds_count[5m]))", "topk(10, count by (__name__) ({__name__!=\"\"}))"];
 
-function Beginning({ onBrowse, onQuery }: { onBrowse: () => void; onQuery: (expression: string) => void }) {
+interface BeginningProps {
+  /** Whether there are queries, all of them left out. */
+  hasQueries: boolean;
+  onBrowse: () => void;
+  onQuery: (expression: string) => void;
+}
+
+function Beginning({ hasQueries, onBrowse, onQuery }: BeginningProps) {
+  if (hasQueries) {
+    return (
+      <Message title="All queries are left out">
+        <p>The letter before a query takes it in again.</p>
+      </Message>
+    );
+  }
   return (
     <Message title="Write a query, or begin with a metric">
       <p>

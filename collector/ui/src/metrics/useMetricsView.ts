@@ -3,7 +3,7 @@
 import { useMemo } from "react";
 import { currentLocation, navigate, useLocation } from "../app/location";
 import { absolute, resolveRange, shift, zoomOut, type RangeText, type TimeRange } from "../time/range";
-import { metricsUrl, MOST_QUERIES, readState, type MetricsState, type QueryText } from "./state";
+import { metricsUrl, readState, type MetricsState } from "./state";
 
 export interface MetricsView {
   state: MetricsState;
@@ -47,11 +47,4 @@ function actions(state: MetricsState, range: TimeRange | string) {
     shift: (direction: -1 | 1) => move((from) => shift(from, direction)),
     link: (change: Partial<MetricsState>) => window.location.origin + metricsUrl({ ...state, ...change }),
   };
-}
-
-/** With one query more, in the first empty place or behind the last. */
-export function withQuery(queries: readonly QueryText[], added: QueryText): QueryText[] {
-  const empty = queries.findIndex(({ expression }) => expression.trim() === "");
-  if (empty >= 0) return queries.map((query, at) => (at === empty ? { ...added } : query));
-  return [...queries, added].slice(0, MOST_QUERIES);
 }

@@ -1,5 +1,6 @@
 // What labels a metric has, and how its series spread over their values.
 import type { Labels } from "../../api/prometheus";
+import { readValue } from "../graph/series";
 
 export interface LabelStats {
   label: string;
@@ -22,10 +23,16 @@ export function labelStats(series: readonly Labels[]): LabelStats[] {
   return [...counts]
     .map(([label, values]) => {
       const list = [...values].map(([value, count]) => ({ value, series: count }));
-      list.sort((a, b) => b.series - a.series || a.value.localeCompare(b.value, "en", { numeric: true }));
+      list.sort((a, b) => b.series - a.series || compareValues(a.value, b.value));
       return { label, values: list, without: series.length - list.reduce((sum, one) => sum + one.series, 0) };
     })
     .sort((a, b) => b.values.length - a.values.length || a.label.localeCompare(b.label));
+}
+
+/** Numbers, such as borders of buckets, by size; other texts by their letters. */
+function compareValues(a: string, b: string): number {
+  const by = readValue(a) - readValue(b);
+  return by || a.localeCompare(b, "en", { numeric: true });
 }
 
 /** The metadata of a metric by its name or its family's: `x_bucket` is of `x`. */

@@ -1,5 +1,6 @@
 // The answer of the cardinality endpoint as lists for reading.
 import type { Cardinality, NamedCount } from "../../api/prometheus";
+import { labelName, selector } from "../editor/selector";
 
 export interface CountList {
   key: string;
@@ -46,10 +47,10 @@ function titleOf(key: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** A query that shows how a row's series grew. */
+/** A query that shows how a row's series grew, or what has them. */
 export function queryFor({ of }: CountList, name: string): string {
-  if (of === "metric") return `count({__name__=${JSON.stringify(name)}})`;
-  if (of === "label") return `topk(20, count by (${name}) ({${name}!=""}))`;
+  if (of === "metric") return `count(${selector(name)})`;
+  if (of === "label") return `topk(20, count by (${labelName(name)}) ({${labelName(name)}!=""}))`;
   const [label = "", ...value] = name.split("=");
-  return `topk(20, count by (__name__) ({${label}=${JSON.stringify(value.join("="))}}))`;
+  return `topk(20, count by (__name__) ({${labelName(label)}=${JSON.stringify(value.join("="))}}))`;
 }

@@ -15,9 +15,9 @@ export const expressions = recent("watchkeeper.expressions");
 
 export interface PromEditorHandle {
   focus: () => void;
+  /** As it stands written, run or not. */
+  text: () => string;
   write: (text: string) => void;
-  /** At the cursor, in place of what is marked. */
-  insert: (text: string) => void;
 }
 
 interface PromEditorProps {
@@ -29,18 +29,16 @@ interface PromEditorProps {
   /** Where the error lies. */
   error: Span | undefined;
   vocabulary: PrometheusClient;
-  onChange: (text: string) => void;
   onRun: () => void;
   ref: Ref<PromEditorHandle>;
 }
 
 const EXAMPLE = "PromQL: rate(http_requests_total[5m]); Enter runs, Shift+Enter begins a line";
 
-export function PromEditor({ name, expression, invalid, error, vocabulary, onChange, onRun, ref }: PromEditorProps) {
+export function PromEditor({ name, expression, invalid, error, vocabulary, onRun, ref }: PromEditorProps) {
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<EditorView>(undefined);
   const recalled = useRef(TYPED);
-  const changed = useEffectEvent((text: string) => onChange(text));
   const run = useEffectEvent(() => {
     recalled.current = TYPED;
     onRun();
@@ -67,9 +65,6 @@ export function PromEditor({ name, expression, invalid, error, vocabulary, onCha
     errorMark,
     placeholder(EXAMPLE),
     EditorView.lineWrapping,
-    EditorView.updateListener.of((update) => {
-      if (update.docChanged) changed(update.state.doc.toString());
-    }),
     EditorView.contentAttributes.of({
       "aria-label": `Query ${name}`,
       "aria-describedby": `query-${name}-notes`,
@@ -99,12 +94,8 @@ export function PromEditor({ name, expression, invalid, error, vocabulary, onCha
 
   useImperativeHandle(ref, () => ({
     focus: () => editor.current?.focus(),
+    text: () => editor.current?.state.doc.toString() ?? expression,
     write: (text) => write(editor.current, text),
-    insert: (text) => {
-      const view = editor.current;
-      view?.dispatch(view.state.replaceSelection(text));
-      view?.focus();
-    },
   }));
 
   return <div ref={host} className={`${bar.editor} ${s.editor}`} data-invalid={invalid} />;

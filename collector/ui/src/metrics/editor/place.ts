@@ -17,9 +17,9 @@ export function queryProblem(error: ApiError, query: string): QueryProblem {
   const match = OURS.exec(error.message) ?? PROMETHEUS.exec(error.message);
   if (match === null) return { message: error.message, span: undefined };
   const from = offsetOf(query, Number(match[1] ?? "1"), Number(match[2]));
-  const token = /^[\w:.]+/.exec(query.slice(from))?.[0] ?? "";
-  const to = Math.min(query.length, from + Math.max(1, token.length));
-  return { message: error.message.slice(match[0].length), span: { from, to } };
+  // A word, or one character; nothing at the query's end.
+  const marked = /^(?:[\w:.]+|[^])/u.exec(query.slice(from))?.[0] ?? "";
+  return { message: error.message.slice(match[0].length), span: { from, to: from + marked.length } };
 }
 
 /** The UTF-16 offset of a line and column, both from 1, the column in characters. */

@@ -1,6 +1,7 @@
 // The graph: lines on a canvas, what they are where the pointer is, and exemplars on top.
 import { useEffect, useEffectEvent, useRef, useState, type KeyboardEvent } from "react";
 import type uPlot from "uplot";
+import { useShortcuts } from "../../app/shortcuts";
 import type { Zone } from "../../time/format";
 import type { TimeRange } from "../../time/range";
 import type { Drawing } from "../state";
@@ -10,7 +11,6 @@ import s from "./Graph.module.css";
 import { createPlot, type Pointer } from "./plot";
 import type { GraphData, Series } from "./series";
 import { Tooltip } from "./Tooltip";
-import type { Unit } from "./units";
 import { useDark } from "./useDark";
 
 export interface GraphProps {
@@ -21,7 +21,6 @@ export interface GraphProps {
   range: TimeRange;
   drawing: Drawing;
   log: boolean;
-  unit: Unit;
   zone: Zone;
   width: number;
   stale: boolean;
@@ -36,10 +35,11 @@ export interface GraphProps {
   onHold: (held: boolean) => void;
 }
 
-const HEIGHT = 320;
+/** Two fifths of the window: room for the legend stays. */
+const HEIGHT = Math.round(Math.min(480, Math.max(260, window.innerHeight * 0.4)));
 
 export function Graph(props: GraphProps) {
-  const { data, series, range, drawing, log, unit, zone, width, highlighted, onHold } = props;
+  const { data, series, range, drawing, log, zone, width, highlighted, onHold } = props;
   const host = useRef<HTMLDivElement>(null);
   const [plot, setPlot] = useState<uPlot>();
   const [drawn, setDrawn] = useState(0);
@@ -62,7 +62,7 @@ export function Graph(props: GraphProps) {
   const create = useEffectEvent((element: HTMLElement) =>
     createPlot(
       element,
-      { times: data.times, series, range, drawing, log, unit, zone, width, height: HEIGHT },
+      { times: data.times, series, range, drawing, log, zone, width, height: HEIGHT },
       {
         onHover: (at) => hover(at),
         onPick: (at) => pick(at),
@@ -81,7 +81,7 @@ export function Graph(props: GraphProps) {
       created.destroy();
       setPlot(undefined);
     };
-  }, [data, series, range, drawing, log, unit, zone, width, dark]);
+  }, [data, series, range, drawing, log, zone, width, dark]);
 
   useEffect(() => {
     const at = series.findIndex(({ key }) => key === highlighted);
@@ -92,6 +92,10 @@ export function Graph(props: GraphProps) {
     hold(false);
     setPointer(undefined);
   };
+  useShortcuts({ Escape: close });
+  // What goes away no longer holds anything.
+  const release = useEffectEvent(() => onHold(false));
+  useEffect(() => () => release(), []);
   return (
     <div
       className={s.graph}
@@ -101,7 +105,7 @@ export function Graph(props: GraphProps) {
       aria-label={`${summary(data)} Arrow keys read values.`}
       tabIndex={0}
       style={{ height: HEIGHT }}
-      onKeyDown={(event) => plot && press(event, plot, data.times.length, close, () => hold(!pinned))}
+      onKeyDown={(event) => plot && press(event, plot, data.times.length, () => hold(!pinned))}
     >
       <div ref={host} />
       {plot !== undefined && <Exemplars plot={plot} drawn={drawn} {...props} />}
@@ -112,11 +116,10 @@ export function Graph(props: GraphProps) {
   );
 }
 
-function press(event: KeyboardEvent, plot: uPlot, count: number, close: () => void, pin: () => void): void {
+function press(event: KeyboardEvent, plot: uPlot, count: number, pin: () => void): void {
   const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-  if (event.target !== event.currentTarget && event.key !== "Escape") return;
-  if (event.key === "Escape") close();
-  else if (event.key === "Enter") pin();
+  if (event.target !== event.currentTarget) return;
+  if (event.key === "Enter") pin();
   else if (by === 0) return;
   else {
     const from = plot.cursor.idx ?? (by > 0 ? -1 : count);

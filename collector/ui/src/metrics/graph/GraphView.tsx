@@ -16,7 +16,7 @@ import s from "./GraphView.module.css";
 import { Legend } from "./Legend";
 import { isolated, isShown, toggled, type Selection } from "./legend";
 import { toGraph, type GraphData, type Series } from "./series";
-import { commonUnit, unitNamed } from "./units";
+import { guessUnit, unitNamed, type Unit } from "./units";
 import type { Found } from "./useExemplars";
 
 interface GraphViewProps {
@@ -31,7 +31,7 @@ export function GraphView({ view, runs, exemplars, onHold }: GraphViewProps) {
   const { zone } = usePreferences();
   const { ref, width } = useWidth();
   const { shown } = runs;
-  const data = useMemo(() => (shown === undefined ? undefined : graphOf(shown)), [shown]);
+  const data = useMemo(() => (shown === undefined ? undefined : graphOf(shown, unitNamed(state.unit))), [shown, state.unit]);
   const [selection, select] = useState<Selection>();
   const [pointed, point] = useState<string>();
   const zooms = useZooms(view);
@@ -39,7 +39,6 @@ export function GraphView({ view, runs, exemplars, onHold }: GraphViewProps) {
   const chosen = data?.series.some(({ key }) => selection?.has(key)) === true ? selection : undefined;
   const visible = useMemo(() => data?.series.filter(({ key }) => isShown(chosen, key)) ?? [], [data, chosen]);
   const expressions = shown?.runs.map(({ expression }) => expression) ?? [];
-  const unit = unitNamed(state.unit) ?? commonUnit(expressions);
   useShortcuts({ u: zooms.undo });
   const isolate = (series: Series) => select(isolated(chosen, series.key));
 
@@ -49,7 +48,7 @@ export function GraphView({ view, runs, exemplars, onHold }: GraphViewProps) {
         <>
           <div className={s.over}>
             {zooms.previous !== undefined && (
-              <button type="button" className="quiet" title="Undo the zoom (u, or double-click the graph)" onClick={zooms.undo}>
+              <button type="button" className={s.undo} title="Undo the zoom (u, or double-click the graph)" onClick={zooms.undo}>
                 Undo zoom
               </button>
             )}
@@ -62,7 +61,6 @@ export function GraphView({ view, runs, exemplars, onHold }: GraphViewProps) {
             range={range}
             drawing={state.drawing}
             log={state.log && state.drawing !== "stacked"}
-            unit={unit}
             zone={zone}
             width={Math.max(0, width - 24)}
             stale={runs.stale}
@@ -76,7 +74,6 @@ export function GraphView({ view, runs, exemplars, onHold }: GraphViewProps) {
           <Legend
             series={data.series}
             selection={chosen}
-            unit={unit}
             letters={expressions.length > 1}
             onIsolate={isolate}
             onToggle={(series) => select(toggled(chosen, series.key, data.series))}
@@ -91,10 +88,10 @@ export function GraphView({ view, runs, exemplars, onHold }: GraphViewProps) {
   );
 }
 
-function graphOf({ moment, runs }: Shown): GraphData | undefined {
+function graphOf({ moment, runs }: Shown, unit: Unit | undefined): GraphData | undefined {
   if (!("grid" in moment)) return undefined;
   const answers = runs.flatMap(({ query, expression, legend, answer }) =>
-    answer === undefined ? [] : [{ query, expression, legend, data: answer.data }],
+    answer === undefined ? [] : [{ query, expression, legend, unit: unit ?? guessUnit(expression), data: answer.data }],
   );
   return answers.length === 0 ? undefined : toGraph(moment.grid, answers);
 }

@@ -5,12 +5,11 @@ import { Icon } from "../../widgets/Icon";
 import { isShown, nextSorting, sorted, type Selection, type SortKey, type Sorting } from "./legend";
 import s from "./Legend.module.css";
 import type { Series } from "./series";
-import { formatValue, type Unit } from "./units";
+import { formatValue } from "./units";
 
 interface LegendProps {
   series: readonly Series[];
   selection: Selection;
-  unit: Unit;
   /** The letters of queries, shown when there are several. */
   letters: boolean;
   onIsolate: (series: Series) => void;
@@ -21,7 +20,7 @@ interface LegendProps {
 
 const NUMBERS = ["min", "max", "mean", "last"] as const;
 
-export function Legend({ series, selection, unit, letters, onIsolate, onToggle, onPoint, queryName }: LegendProps) {
+export function Legend({ series, selection, letters, onIsolate, onToggle, onPoint, queryName }: LegendProps) {
   const [sorting, setSorting] = useState<Sorting>();
   return (
     <div className={s.scroll} tabIndex={0} role="region" aria-label="Legend" onPointerLeave={() => onPoint(undefined)}>
@@ -54,7 +53,7 @@ export function Legend({ series, selection, unit, letters, onIsolate, onToggle, 
               </td>
               {NUMBERS.map((by) => (
                 <td key={by} title={String(one.summary[by] ?? "")}>
-                  {formatValue(one.summary[by], unit)}
+                  {formatValue(one.summary[by], one.unit)}
                 </td>
               ))}
             </tr>

@@ -3,11 +3,12 @@ import type uPlot from "uplot";
 import { Link } from "../../app/Link";
 import { dayTime, type Zone } from "../../time/format";
 import { Tool } from "../../widgets/Tool";
-import type { Pointer } from "./plot";
+import type { Drawing } from "../state";
+import { scaleOf, type Pointer } from "./plot";
 import { readings, shownReadings, type Reading } from "./readings";
 import type { GraphData, Series } from "./series";
 import s from "./Tooltip.module.css";
-import { formatValue, type Unit } from "./units";
+import { formatValue } from "./units";
 
 interface TooltipProps {
   plot: uPlot;
@@ -15,7 +16,7 @@ interface TooltipProps {
   pinned: boolean;
   data: GraphData;
   series: readonly Series[];
-  unit: Unit;
+  drawing: Drawing;
   zone: Zone;
   logsAt: (series: Series, time: number) => string | undefined;
   onIsolate: (series: Series) => void;
@@ -26,10 +27,10 @@ const MOST = 12;
 const WIDTH = 360;
 const GAP = 14;
 
-export function Tooltip({ plot, pointer, pinned, data, series, unit, zone, logsAt, onIsolate, onClose }: TooltipProps) {
+export function Tooltip({ plot, pointer, pinned, data, series, drawing, zone, logsAt, onIsolate, onClose }: TooltipProps) {
   const time = (data.times[pointer.index] ?? 0) * 1000;
   const all = readings(series, pointer.index);
-  const nearest = nearestOf(plot, pointer, all);
+  const nearest = nearestOf(plot, pointer, all, (one) => scaleOf({ series, drawing }, one.unit));
   const shown = shownReadings(all, MOST, nearest?.series.key);
   const left = plot.over.offsetLeft + plot.valToPos(time / 1000, "x");
   const right = left + GAP + WIDTH > plot.width;
@@ -52,7 +53,7 @@ export function Tooltip({ plot, pointer, pinned, data, series, unit, zone, logsA
           <li key={one.key} data-nearest={one.key === nearest?.series.key}>
             <i style={{ background: one.colour }} />
             <span>{one.name}</span>
-            <b>{formatValue(value, unit)}</b>
+            <b>{formatValue(value, one.unit)}</b>
           </li>
         ))}
       </ul>
@@ -71,11 +72,11 @@ export function Tooltip({ plot, pointer, pinned, data, series, unit, zone, logsA
 }
 
 /** The series whose line passes closest to the pointer. */
-function nearestOf(plot: uPlot, pointer: Pointer, all: readonly Reading[]): Reading | undefined {
+function nearestOf(plot: uPlot, pointer: Pointer, all: readonly Reading[], scale: (series: Series) => string): Reading | undefined {
   let nearest: Reading | undefined;
   let least = Infinity;
   for (const reading of all) {
-    const distance = Math.abs(plot.valToPos(reading.value, "y") - pointer.top);
+    const distance = Math.abs(plot.valToPos(reading.value, scale(reading.series)) - pointer.top);
     if (distance < least) {
       least = distance;
       nearest = reading;

@@ -5,12 +5,15 @@ import { quoteValue } from "../../query/edit";
 import { absolute } from "../../time/range";
 import { seriesText } from "./names";
 import { readValue } from "./series";
+import { guessUnit, type Unit } from "./units";
 
 export interface Exemplar {
   key: string;
   /** Unix ms. */
   time: number;
   value: number;
+  /** Of the value. */
+  unit: Unit;
   /** Undefined when its labels name no trace. */
   trace: string | undefined;
   /** Its own labels, then those of its series, for reading. */
@@ -40,6 +43,7 @@ function one(series: Labels, { labels, value, timestamp }: ExemplarSeries["exemp
     key: `${timestamp} ${value} ${JSON.stringify(labels)} ${trace ?? JSON.stringify(series)}`,
     time: timestamp * 1000,
     value: readValue(value),
+    unit: guessUnit(series.__name__ ?? ""),
     trace,
     text: [...own, seriesText(series)].join("\n"),
   };

@@ -6,7 +6,7 @@ import type { TimeRange } from "../../time/range";
 import type { Drawing } from "../state";
 import { stack } from "./readings";
 import type { Series } from "./series";
-import { axisSteps, formatValue, type Unit } from "./units";
+import { axisSteps, axisUnits, formatValue, type Unit } from "./units";
 
 export interface PlotSpec {
   times: number[];
@@ -15,7 +15,6 @@ export interface PlotSpec {
   range: TimeRange;
   drawing: Drawing;
   log: boolean;
-  unit: Unit;
   zone: Zone;
   width: number;
   height: number;
@@ -38,6 +37,8 @@ export interface Pointer {
   top: number;
 }
 
+const LEFT = "y";
+const RIGHT = "right";
 const DRAG_PX = 4;
 const TICK_PX = 90;
 
@@ -66,6 +67,9 @@ function plotData({ times, series, drawing, log }: PlotSpec): uPlot.AlignedData 
 function options(host: HTMLElement, spec: PlotSpec, colours: readonly string[], events: PlotEvents): uPlot.Options {
   const { range, width, height, series, drawing, log } = spec;
   const many = series.length > 40;
+  const units = valueAxes(spec);
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- uPlot declares the enum, but exports no value of it.
+  const values: uPlot.Scale = log ? { distr: 3, log: 10 } : { range: linearRange };
   return {
     width,
     height,
@@ -81,11 +85,14 @@ function options(host: HTMLElement, spec: PlotSpec, colours: readonly string[], 
     },
     scales: {
       x: { range: () => [range.start / 1000, range.end / 1000] },
-      // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- uPlot declares the enum, but exports no value of it.
-      y: log ? { distr: 3, log: 10 } : { range: linearRange },
+      [LEFT]: values,
+      ...(units.right === undefined ? {} : { [RIGHT]: values }),
     },
-    axes: axes(host, spec),
-    series: [{}, ...series.map((_, at) => line(drawing, colours[at] ?? "gray", many))],
+    axes: axes(host, spec, units),
+    series: [
+      {},
+      ...series.map((one, at) => ({ scale: one.unit === units.right ? RIGHT : LEFT, ...line(drawing, colours[at] ?? "gray", many) })),
+    ],
     bands: drawing === "stacked" ? series.slice(1).map((_, at) => ({ series: [at + 2, at + 1] })) : [],
     hooks: {
       setCursor: [(plot) => events.onHover(pointer(plot))],
@@ -101,23 +108,39 @@ function linearRange(_: uPlot, min: number | null, max: number | null): uPlot.Ra
   return uPlot.rangeNum(min, max, 0.1, true);
 }
 
-function axes(host: HTMLElement, { range, zone, unit, log, width }: PlotSpec): uPlot.Axis[] {
+function axes(host: HTMLElement, { range, zone, log, width }: PlotSpec, units: ReturnType<typeof axisUnits>): uPlot.Axis[] {
   const [text = "", grid = ""] = resolveColours(host, ["var(--text-muted)", "var(--line)"]);
   const font = `11px ${getComputedStyle(host).fontFamily}`;
   const ticks = axisTicks(range.start, range.end, zone, Math.max(2, Math.floor(width / TICK_PX)));
   const labels = new Map(ticks.map(({ at, label }) => [at / 1000, label]));
   const look = { stroke: text, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 } };
-  const steps = axisSteps(unit);
-  return [
-    { ...look, size: 28, splits: () => [...labels.keys()], values: (_, splits) => splits.map((at) => labels.get(at) ?? "") },
-    {
+  const valueAxis = (scale: string, unit: Unit): uPlot.Axis => {
+    const steps = axisSteps(unit);
+    return {
       ...look,
+      scale,
       size: (plot, values: string[] | null) => axisSize(plot, values ?? []),
       // uPlot leaves marks out on a logarithmic axis, as null.
       values: (_, splits) => splits.map((value: number | null) => (value === null ? "" : formatValue(value, unit))),
       ...(steps === undefined || log ? {} : { incrs: steps }),
-    },
-  ];
+    };
+  };
+  const time = { ...look, size: 28, splits: () => [...labels.keys()], values: (_: uPlot, splits: number[]) => splits.map((at) => labels.get(at) ?? "") };
+  if (units.right === undefined) return [time, valueAxis(LEFT, units.left)];
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- as above; sides count clockwise from the top.
+  const right: uPlot.Axis = { ...valueAxis(RIGHT, units.right), side: 1, grid: { show: false } };
+  return [time, valueAxis(LEFT, units.left), right];
+}
+
+/** Sums of different units have one axis: there is nothing better to show them by. */
+function valueAxes({ series, drawing }: Pick<PlotSpec, "series" | "drawing">) {
+  const units = axisUnits(series.map(({ unit }) => unit));
+  return drawing === "stacked" ? { ...units, right: undefined } : units;
+}
+
+/** The scale by which values of a unit are drawn. */
+export function scaleOf(spec: Pick<PlotSpec, "series" | "drawing">, unit: Unit): string {
+  return valueAxes(spec).right === unit ? RIGHT : LEFT;
 }
 
 /** As wide as its longest mark. */

@@ -1,7 +1,8 @@
 // From answers of range queries to the columns that a graph draws.
 import type { Labels, QueryData } from "../../api/prometheus";
-import { timesOf, type Grid } from "./step";
 import { seriesNames } from "./names";
+import { timesOf, type Grid } from "./step";
+import type { Unit } from "./units";
 
 export interface Series {
   /** Unique on the page and stable between refreshes. */
@@ -10,6 +11,8 @@ export interface Series {
   query: number;
   name: string;
   labels: Labels;
+  /** Of its values. */
+  unit: Unit;
   /** A CSS colour. */
   colour: string;
   /** One for each time; null where there is none. NaN and ±Inf are values too. */
@@ -42,6 +45,7 @@ export interface Answered {
   query: number;
   expression: string;
   legend: string;
+  unit: Unit;
   data: QueryData;
 }
 
@@ -76,7 +80,7 @@ export function toGraph(grid: Grid, answers: readonly Answered[]): GraphData {
 type Column = Omit<Series, "colour">;
 
 /** One for each series; undefined for one of native histograms. */
-function columns({ query, expression, legend, data }: Answered, grid: Grid, count: number): (Column | undefined)[] {
+function columns({ query, expression, legend, unit, data }: Answered, grid: Grid, count: number): (Column | undefined)[] {
   if (data.resultType !== "matrix") return [];
   const names = seriesNames(data.result.map(({ metric }) => metric), legend, expression);
   return data.result.map(({ metric, values }, at) => {
@@ -87,7 +91,7 @@ function columns({ query, expression, legend, data }: Answered, grid: Grid, coun
       if (place >= 0 && place < count) column[place] = readValue(text);
     }
     const key = `${query} ${JSON.stringify(metric)}`;
-    return { key, query, name: names[at] ?? "", labels: metric, values: column, summary: summarize(column) };
+    return { key, query, name: names[at] ?? "", labels: metric, unit, values: column, summary: summarize(column) };
   });
 }
 

@@ -37,11 +37,13 @@ export function guessUnit(expression: string): Unit {
   return base === undefined || base === "none" ? "/s" : "none";
 }
 
-/** The unit that the guesses of several expressions have in common. */
-export function commonUnit(expressions: readonly string[]): Unit {
-  const units = new Set(expressions.map(guessUnit));
-  const [only] = units;
-  return units.size === 1 && only !== undefined ? only : "none";
+/**
+ * The units of a graph's value axes: the first on the left, another on the right.
+ * What has a third unit is drawn by the left axis.
+ */
+export function axisUnits(units: readonly Unit[]): { left: Unit; right: Unit | undefined } {
+  const [left = "none", right, third] = [...new Set(units)];
+  return { left: third === undefined ? left : "none", right: third === undefined ? right : undefined };
 }
 
 function withoutMatchers(expression: string): string {

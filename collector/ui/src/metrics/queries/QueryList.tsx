@@ -29,13 +29,10 @@ interface QueryListProps {
 }
 
 export function QueryList({ queries, runs, vocabulary, onRun, format, ref }: QueryListProps) {
-  // What is written but not run belongs to the row it stands in.
-  const drafts = useRef(new Map<number, string>());
   const editors = useRef(new Map<number, PromEditorHandle>());
   const written = () =>
-    queries.map((query, at) => ({ ...query, expression: (drafts.current.get(at) ?? query.expression).trim() }));
+    queries.map((query, at) => ({ ...query, expression: (editors.current.get(at)?.text() ?? query.expression).trim() }));
   const run = (changed: QueryText[]) => {
-    drafts.current.clear();
     changed.forEach(({ expression }, at) => editors.current.get(at)?.write(expression));
     onRun(changed.length === 0 ? [NO_QUERY] : changed);
   };
@@ -57,7 +54,6 @@ export function QueryList({ queries, runs, vocabulary, onRun, format, ref }: Que
             if (handle === null) editors.current.delete(at);
             else editors.current.set(at, handle);
           }}
-          onWrite={(text) => drafts.current.set(at, text)}
           onRun={() => run(written())}
           onChange={(by) => change(at, by)}
           onFormat={() => {
@@ -83,7 +79,6 @@ interface QueryRowProps {
   full: boolean;
   vocabulary: PrometheusClient;
   editor: (handle: PromEditorHandle | null) => void;
-  onWrite: (text: string) => void;
   onRun: () => void;
   onChange: (by: Partial<QueryText>) => void;
   onFormat: () => void;
@@ -114,7 +109,6 @@ function QueryRow(props: QueryRowProps) {
           invalid={problem !== undefined}
           error={problem?.span}
           vocabulary={vocabulary}
-          onChange={props.onWrite}
           onRun={props.onRun}
         />
         <input

@@ -70,6 +70,7 @@ function labelComparison(by: string) {
 
 function compareValues(a: TableRow, b: TableRow): number {
   const [x, y] = [valueOf(a.cell), valueOf(b.cell)];
+  // NaN is below everything.
   if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(y)) - Number(Number.isNaN(x));
   return x === y ? 0 : x < y ? -1 : 1;
 }
