@@ -20,7 +20,7 @@ import { CardinalityView } from "./cardinality/CardinalityView";
 import { expressions } from "./editor/PromEditor";
 import { vocabulary } from "./editor/vocabulary";
 import { GraphView } from "./graph/GraphView";
-import { useExemplars } from "./graph/useExemplars";
+import { useExemplars, type Found } from "./graph/useExemplars";
 import { gridOf } from "./graph/step";
 import s from "./MetricsPage.module.css";
 import { withQuery } from "./queries/edit";
@@ -29,8 +29,8 @@ import { RecentQueries } from "./queries/RecentQueries";
 import { MOST_QUERIES, NO_QUERY, readState, type QueryText } from "./state";
 import { TableView } from "./table/TableView";
 import { Toolbar } from "./Toolbar";
-import { useMetricsView } from "./useMetricsView";
-import { useRuns, type Moment } from "./useRuns";
+import { useMetricsView, type MetricsView } from "./useMetricsView";
+import { useRuns, type Moment, type Runs } from "./useRuns";
 
 export function MetricsPage() {
   const { zone } = usePreferences();
@@ -123,18 +123,34 @@ export function MetricsPage() {
           <b>Out of date.</b> Shown is what was found before.
         </p>
       )}
-      {isCardinality ? (
-        known !== undefined && <CardinalityView metric={state.metric} range={known} at={at} onOpen={(metric) => view.show({ metric })} onQuery={add} />
-      ) : runs.runs.length === 0 ? (
-        <Beginning hasQueries={state.queries.some(({ expression }) => expression !== "")} onBrowse={() => browse(true)} onQuery={add} />
-      ) : state.mode === "graph" ? (
-        <GraphView view={view} runs={runs} exemplars={exemplars} onHold={hold} />
-      ) : (
-        <TableView runs={runs} />
-      )}
+      <Results view={view} runs={runs} exemplars={exemplars} onHold={hold} onBrowse={() => browse(true)} onQuery={add} />
       {browsing && known !== undefined && <MetricBrowser times={known} onQuery={add} onClose={() => browse(false)} />}
     </main>
   );
+}
+
+interface ResultsProps {
+  view: MetricsView;
+  runs: Runs;
+  exemplars: Found;
+  onHold: (held: boolean) => void;
+  onBrowse: () => void;
+  onQuery: (expression: string) => void;
+}
+
+function Results({ view, runs, exemplars, onHold, onBrowse, onQuery }: ResultsProps) {
+  const { state, range, at } = view;
+  if (state.mode === "cardinality") {
+    if (typeof range === "string") return null;
+    const open = (metric: string) => view.show({ metric });
+    return <CardinalityView metric={state.metric} range={range} at={at} onOpen={open} onQuery={onQuery} />;
+  }
+  if (runs.runs.length === 0) {
+    const hasQueries = state.queries.some(({ expression }) => expression !== "");
+    return <Beginning hasQueries={hasQueries} onBrowse={onBrowse} onQuery={onQuery} />;
+  }
+  if (state.mode === "table") return <TableView runs={runs} />;
+  return <GraphView view={view} runs={runs} exemplars={exemplars} onHold={onHold} />;
 }
 
 interface QueryToolsProps {
