@@ -86,8 +86,9 @@ for (const colorScheme of ["light", "dark"] as const) {
       await expect(page.getByTestId("series-count")).toBeVisible();
       await expectAccessible(page);
       await page.keyboard.press("m");
-      await page.getByRole("button", { name: /^http_server_requests_total/ }).click();
-      await expect(page.getByRole("dialog").getByTestId("series-count")).toBeVisible();
+      const browser = page.getByRole("dialog", { name: "Metrics" });
+      await browser.getByRole("button", { name: /^http_server_requests_total/ }).click();
+      await expect(browser.getByTestId("series-count")).toBeVisible();
       await expectAccessible(page);
     });
 

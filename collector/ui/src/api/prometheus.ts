@@ -128,6 +128,8 @@ export interface NamedCount {
 
 export interface HeadStats {
   numSeries: number;
+  /** Those that began in the second half of the range. */
+  numNewSeries?: number;
   numLabelPairs?: number;
   chunkCount?: number;
   /** Unix ms. */
@@ -138,8 +140,10 @@ export interface HeadStats {
 /** Beside `headStats` there are lists of the largest, each under its own key. */
 export type Cardinality = { headStats?: HeadStats } & Record<string, unknown>;
 
-export async function cardinality(limit: number, signal: AbortSignal): Promise<Cardinality> {
-  return (await get<Answer<Cardinality>>(`${ROOT}/status/tsdb?limit=${limit}`, signal)).data;
+/** Of the series written during these times; Prometheus itself counts those of its head. */
+export async function cardinality(times: Times, limit: number, signal: AbortSignal): Promise<Cardinality> {
+  const params = new URLSearchParams({ ...window(times), limit: String(limit) });
+  return (await get<Answer<Cardinality>>(`${ROOT}/status/tsdb?${params.toString()}`, signal)).data;
 }
 
 function seconds(ms: number): string {

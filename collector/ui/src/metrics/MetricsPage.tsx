@@ -90,7 +90,7 @@ export function MetricsPage() {
       <h1 className="hidden">Metrics</h1>
       <div className={s.search}>
         {isCardinality ? (
-          <p className={s.hint}>What the series there are consist of. A metric’s labels are counted in this time range.</p>
+          <p className={s.hint}>What the series of this time range consist of. New are those that began in its second half.</p>
         ) : (
           <QueryTools
             full={state.queries.length >= MOST_QUERIES}
@@ -139,11 +139,11 @@ interface ResultsProps {
 }
 
 function Results({ view, runs, exemplars, onHold, onBrowse, onQuery }: ResultsProps) {
-  const { state, range, at } = view;
+  const { state, range } = view;
   if (state.mode === "cardinality") {
     if (typeof range === "string") return null;
     const open = (metric: string) => view.show({ metric });
-    return <CardinalityView metric={state.metric} range={range} at={at} onOpen={open} onQuery={onQuery} />;
+    return <CardinalityView metric={state.metric} range={range} onOpen={open} onQuery={onQuery} />;
   }
   if (runs.runs.length === 0) {
     const hasQueries = state.queries.some(({ expression }) => expression !== "");

@@ -138,11 +138,12 @@ describe("cardinality", () => {
       memoryInBytesByLabelName: [{ name: "a", value: 2048 }],
       seriesCountByMetricName: [{ name: "x", value: 1 }, { name: "y", value: 3 }],
       seriesCountByLabelValuePair: [],
+      newSeriesCountByMetricName: [{ name: "x", value: 0 }],
       note: "text",
     });
     expect(lists.map(({ title }) => title)).toEqual([
       "Metrics with the most series",
-      "Labels that take the most memory",
+      "Labels whose names and values take the most room",
       "Labels added by label name",
     ]);
     expect(lists[0]?.rows.map(({ name }) => name)).toEqual(["y", "x"]);

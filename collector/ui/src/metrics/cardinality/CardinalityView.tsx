@@ -1,5 +1,5 @@
 // Which metrics, labels and pairs make up the series there are; a metric opens to its labels.
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { asApiError, type ApiError } from "../../api/client";
 import { cardinality, type HeadStats } from "../../api/prometheus";
@@ -19,21 +19,20 @@ interface CardinalityViewProps {
   /** The metric that is open; empty for none. */
   metric: string;
   range: TimeRange;
-  /** When it was asked for: a refresh asks again. */
-  at: number;
   onOpen: (metric: string) => void;
   onQuery: (expression: string) => void;
 }
 
 const ROWS = 50;
 
-export function CardinalityView({ metric, range, at, onOpen, onQuery }: CardinalityViewProps) {
+export function CardinalityView({ metric, range, onOpen, onQuery }: CardinalityViewProps) {
   const { zone } = usePreferences();
   const { metadata } = useMetadata();
+  const { start, end } = range;
   const { data, error, refetch } = useQuery({
-    queryKey: ["metrics", "cardinality", at],
-    queryFn: ({ signal }) => cardinality(ROWS, signal),
-    placeholderData: (previous) => previous,
+    queryKey: ["metrics", "cardinality", start, end],
+    queryFn: ({ signal }) => cardinality({ start, end }, ROWS, signal),
+    placeholderData: keepPreviousData,
   });
   if (error !== null) return <Failure error={asApiError(error)} onRetry={() => void refetch()} />;
   if (data === undefined) return null;
@@ -42,7 +41,7 @@ export function CardinalityView({ metric, range, at, onOpen, onQuery }: Cardinal
     <div className={s.view}>
       <div className={s.lists} tabIndex={0} role="region" aria-label="Cardinality">
         {data.headStats !== undefined && <Head stats={data.headStats} zone={zone} />}
-        {lists.length === 0 && <Message title="There are no series yet" />}
+        {lists.length === 0 && <Message title="No series in this time range" />}
         <div className={s.grid}>
           {lists.map((list) => (
             <Counts key={list.key} list={list} total={data.headStats?.numSeries} chosen={metric} onOpen={onOpen} onQuery={onQuery} />
@@ -62,12 +61,13 @@ export function CardinalityView({ metric, range, at, onOpen, onQuery }: Cardinal
 }
 
 function Head({ stats, zone }: { stats: HeadStats; zone: Zone }) {
-  const { numSeries, numLabelPairs, chunkCount, minTime, maxTime } = stats;
+  const { numSeries, numNewSeries, numLabelPairs, chunkCount, minTime, maxTime } = stats;
   const count = (value: number | undefined) => value?.toLocaleString("en");
-  // A store without samples gives the ends of time.
-  const time = (ms: number | undefined) => (ms !== undefined && Math.abs(ms) < 8.64e15 ? dayTime(ms, zone) : undefined);
+  // Without samples it is 0 or, from Prometheus, an end of time.
+  const time = (ms = 0) => (ms > 0 && ms < 8.64e15 ? dayTime(ms, zone) : undefined);
   const facts = [
     ["series", count(numSeries)],
+    ["of them new", count(numNewSeries)],
     ["label pairs", count(numLabelPairs)],
     ["chunks", count(chunkCount)],
     ["oldest sample", time(minTime)],

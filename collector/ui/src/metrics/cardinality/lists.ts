@@ -13,10 +13,12 @@ export interface CountList {
 
 const TITLES: Record<string, string> = {
   seriesCountByMetricName: "Metrics with the most series",
-  seriesAddedByMetricName: "Metrics with the most new series",
+  newSeriesCountByMetricName: "Metrics with the most new series",
   labelValueCountByLabelName: "Labels with the most values",
+  newLabelValueCountByLabelName: "Labels with the most new values",
   seriesCountByLabelValuePair: "Pairs of label and value in the most series",
-  memoryInBytesByLabelName: "Labels that take the most memory",
+  newSeriesCountByLabelValuePair: "Pairs of label and value in the most new series",
+  memoryInBytesByLabelName: "Labels whose names and values take the most room",
 };
 
 /** Known lists in the order above, then others that the server has, the largest rows first. */
@@ -25,8 +27,9 @@ export function countLists(answer: Cardinality): CountList[] {
   const others = Object.keys(answer).filter((key) => !known.includes(key));
   return [...known, ...others].flatMap((key) => {
     const rows = answer[key];
-    if (!isCounts(rows) || rows.length === 0) return [];
-    const sorted = [...rows].sort((a, b) => b.value - a.value);
+    const counted = isCounts(rows) ? rows.filter(({ value }) => value > 0) : [];
+    if (counted.length === 0) return [];
+    const sorted = counted.sort((a, b) => b.value - a.value);
     return [{ key, title: TITLES[key] ?? titleOf(key), rows: sorted, unit: /bytes/i.test(key) ? "bytes" : "none", of: kindOf(key) }];
   });
 }
