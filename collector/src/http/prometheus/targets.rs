@@ -77,7 +77,7 @@ pub(super) async fn targets(
             let shown = pool
                 .active()
                 .into_iter()
-                .map(|view| active_target(view, &pool.name, app.external_url.as_deref()));
+                .map(|view| active_target(view, &pool.name, app.config.external_url.as_deref()));
             targets.active_targets.extend(shown);
         }
         if let Some(counts) = &mut targets.dropped_target_counts {
