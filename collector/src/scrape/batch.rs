@@ -115,7 +115,8 @@ pub(crate) fn successful(
 
 /// The stale markers of everything that the last stored scrape showed.
 pub(crate) fn failed(previous: &Seen, at_ms: i64) -> Vec<SeriesSample> {
-    let vanished = previous.vanished(&Seen::default());
+    let nothing = Seen::default();
+    let vanished = previous.vanished(&nothing);
     vanished.map(|labels| stale(labels, at_ms)).collect()
 }
 

@@ -8,7 +8,8 @@ use model::{Labels, time};
 use serde::Serialize;
 use serde_json::json;
 
-use super::answer::{PromError, success};
+use super::answer::success;
+use super::error::PromError;
 use crate::app::{App, tenant};
 use crate::http::params::{Params, invalid};
 use crate::scrape::TargetView;

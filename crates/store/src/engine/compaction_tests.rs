@@ -248,7 +248,7 @@ async fn pages_go_on_where_they_were_while_rows_arrive_are_sealed_and_merged() {
         store.ingest(request).await.unwrap();
         if round % 2 == 0 {
             store.flush().await.unwrap();
-            merges += store.inner.compact().await.unwrap();
+            merges += store.inner.compact(NOW).await.unwrap();
             store.inner.sweep(Urgency::Full, now()).await.unwrap();
         }
     }

@@ -58,11 +58,15 @@ pub(super) fn admit(
     refused.dedup_by_key(|rejected| rejected.ordinal);
     let mut batch = without(body.batch, &ordinals_of(&refused));
     if let (Some(active), Batch::Metrics(metrics)) = (active, &batch) {
-        let samples = metrics.samples.iter().map(|(ordinal, sample)| SampleOf {
-            ordinal: *ordinal,
-            series: SeriesKey::of(&sample.labels),
+        let mut samples = Vec::new();
+        metrics.each_series(|series, own| {
+            let series = SeriesKey::of(&series.to_labels());
+            samples.extend(own.iter().map(|sample| SampleOf {
+                ordinal: sample.ordinal,
+                series,
+            }));
         });
-        let too_many = active.refused(samples.collect(), request.received_at);
+        let too_many = active.refused(samples, request.received_at);
         batch = without(batch, &ordinals_of(&too_many));
         refused.extend(too_many);
         refused.sort_unstable_by_key(|item| item.ordinal);

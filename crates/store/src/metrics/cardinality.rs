@@ -145,10 +145,15 @@ impl MetricSnapshot {
             })?;
         }
         for head in &self.generations {
-            head.visit_series(&options.matchers, &compiled, |labels, columns| {
-                let times = columns.bounds();
-                times.is_none_or(|times| add(labels, times).is_continue())
-            });
+            head.visit_series(
+                &options.matchers,
+                &compiled,
+                Window::ALL,
+                |labels, columns| {
+                    let times = columns.bounds();
+                    times.is_none_or(|times| add(labels, times).is_continue())
+                },
+            );
         }
         if too_many {
             return Err(SourceError::TooManySeries {

@@ -46,7 +46,7 @@ impl MetricSnapshot {
                 })?;
             }
             for head in &self.generations {
-                head.visit_series(matchers, &compiled, |labels, columns| {
+                head.visit_series(matchers, &compiled, Window::ALL, |labels, columns| {
                     found
                         .add(labels, columns.exemplars.iter().cloned().collect())
                         .is_continue()

@@ -219,11 +219,10 @@ impl MetricSnapshot {
         visit: &mut dyn FnMut(&Labels) -> ControlFlow<()>,
     ) {
         for head in &self.generations {
-            head.visit_series(matchers, compiled, |labels, columns| {
-                let is_inside = !columns.window(window.after_ms, window.until_ms).is_empty();
-                let flow = match is_inside {
-                    true => visit(labels),
-                    false => go_on(cancelled),
+            head.visit_series(matchers, compiled, window, |labels, columns| {
+                let flow = match columns.is_empty() {
+                    false => visit(labels),
+                    true => go_on(cancelled),
                 };
                 flow.is_continue()
             });
@@ -269,10 +268,8 @@ impl MetricSnapshot {
                 })?;
             }
             for head in &this.generations {
-                head.visit_series(&[], &everything, |labels, columns| {
-                    if let Some((_, last_ms)) = columns.bounds()
-                        && last_ms > window.after_ms
-                    {
+                head.visit_series(&[], &everything, window, |labels, columns| {
+                    if let Some((_, last_ms)) = columns.bounds() {
                         visit(labels, last_ms);
                     }
                     go_on(cancelled).is_continue()

@@ -243,10 +243,9 @@ async fn histograms_exemplars_stale_markers_and_metadata_survive_a_seal() {
         gauge("s", 10, stale_nan()),
     ]
     .map(|sample| (0, sample));
-    head.apply(MetricBatch {
-        metadata: vec![family.clone()],
-        ..MetricBatch::of_samples(samples)
-    });
+    let mut batch = MetricBatch::of_samples(samples);
+    batch.metadata = vec![family.clone()];
+    head.apply(batch);
     let (split, _, _) = sealed(&head);
     let snapshot = MetricSnapshot {
         splits: vec![Arc::new(split)],

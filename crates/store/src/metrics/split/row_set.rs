@@ -9,7 +9,7 @@ pub(super) struct RowSet(Vec<Range<u32>>);
 impl RowSet {
     /// Rows `0..rows`.
     pub(super) fn all(rows: u32) -> Self {
-        Self::from_ranges([0..rows])
+        Self::from_ranges(std::iter::once(0..rows))
     }
 
     /// The rows of `ranges`, which may come in any order and overlap.

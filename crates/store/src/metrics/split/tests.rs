@@ -6,17 +6,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use model::metric::MetricType;
 use model::{
-    Exemplar, Labels, MatchOp, Matcher, MetricMetadata, NativeHistogram, SampleValue, Seq,
-    SeriesSample,
+    Exemplar, Labels, MatchOp, Matcher, MetricMetadata, NativeHistogram, SampleValue, SeriesSample,
 };
 use promql::matching::CompiledMatchers;
 use promql::{SelectLimits, SeriesSource, Window};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use wire::MetricBatch;
+
 use super::chunks::CHUNK_SAMPLES;
 use super::*;
-use crate::head::{HeadRows, HeadSettings, MetricRows, SplitSummary};
+use crate::head::{HeadRows, HeadSettings, SplitSummary};
 use crate::metrics::{MetricHead, MetricSnapshot};
 
 fn head() -> Arc<MetricHead> {
@@ -39,11 +40,10 @@ fn sample(labels: &Labels, timestamp_ms: i64, value: f64) -> SeriesSample {
 }
 
 fn apply(head: &MetricHead, samples: Vec<SeriesSample>, metadata: Vec<MetricMetadata>) {
-    let samples = samples.into_iter();
-    head.apply(MetricRows {
-        samples: samples.map(|sample| (Seq::new(1, 0), sample)).collect(),
-        metadata,
-    });
+    let samples = samples.into_iter().map(|sample| (0, sample));
+    let mut batch = MetricBatch::of_samples(samples);
+    batch.metadata = metadata;
+    head.apply(batch);
 }
 
 fn open(bytes: Vec<u8>, summary: &SplitSummary) -> MetricSplit {
@@ -290,7 +290,10 @@ fn many_series_are_found_by_their_labels_across_row_groups() {
     };
     let many = Matcher::new("__name__", MatchOp::Equal, "many");
     assert_eq!(values(Window::ALL, &[]), (20_000, 2));
-    assert_eq!(values(Window::ALL, &[many.clone()]), (20_000, 2));
+    assert_eq!(
+        values(Window::ALL, std::slice::from_ref(&many)),
+        (20_000, 2)
+    );
     assert_eq!(values(Window::new(0, 10), &[]), (20_000, 2));
     assert_eq!(values(Window::new(10, 20), &[]), (1, 2));
     assert_eq!(values(Window::new(10, 20), &[many]), (0, 0));
