@@ -169,9 +169,8 @@ pub(super) async fn top_rows<R: Row>(
         Arc::clone(stats),
         on_damage,
     )?;
-    // Without conditions every row of a piece is one of the best so far, and the next may not be
-    // wanted any more.
-    let at_once = if filter.stages.is_empty() { 1 } else { TASKS };
+    // The first piece often has all that is wanted; where it has not, conditions are hard to meet.
+    let mut at_once = 1;
     let mut kept: Vec<Kept> = Vec::new();
     loop {
         // A piece in memory is read without waiting; others get their turn here.
@@ -191,6 +190,7 @@ pub(super) async fn top_rows<R: Row>(
                 kept.extend(found.offered_to(&mut top));
             }
         }
+        at_once = TASKS;
     }
     let best = kept.into_iter().map(|kept| {
         let mask = top.members(&kept.places);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use datafusion::catalog::MemoryCatalogProviderList;
 use datafusion::common::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
@@ -49,7 +50,11 @@ pub(super) fn session(bounds: &QueryBounds) -> Result<SessionContext, QueryError
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(query_error)?;
+    // Tables are registered in the catalog, so that every session has one of its own.
+    let config = TEMPLATE.config().clone();
     let state = SessionStateBuilder::new_from_existing(TEMPLATE.clone())
+        .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+        .with_config(config.with_create_default_catalog_and_schema(true))
         .with_runtime_env(runtime)
         .build();
     Ok(SessionContext::new_with_state(state))
