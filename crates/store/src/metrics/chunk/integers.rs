@@ -30,7 +30,13 @@ pub(super) fn encode(numbers: &[i64], effort: Effort, out: &mut Vec<u8>) {
         .map(|pair| pair[1].wrapping_sub(pair[0]))
         .collect();
     let (of_values, of_steps) = (Frame::of(numbers), Frame::of(&steps));
-    let is_stepwise = of_steps.width < of_values.width;
+    // The one long step of a counter that is reset is as wide as all its values, or a bit more.
+    let is_reset = || {
+        matches!(effort, Effort::Small)
+            && of_steps.width <= of_values.width + 1
+            && of_steps.is_uneven(&steps)
+    };
+    let is_stepwise = of_steps.width < of_values.width || is_reset();
     let (order, column, frame) = match is_stepwise {
         true => (DIFFERENCES, steps.as_slice(), of_steps),
         false => (0, numbers, of_values),
