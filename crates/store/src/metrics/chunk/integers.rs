@@ -30,13 +30,7 @@ pub(super) fn encode(numbers: &[i64], effort: Effort, out: &mut Vec<u8>) {
         .map(|pair| pair[1].wrapping_sub(pair[0]))
         .collect();
     let (of_values, of_steps) = (Frame::of(numbers), Frame::of(&steps));
-    // The one long step of a counter that is reset is as wide as all its values, or a bit more.
-    let is_reset = || {
-        matches!(effort, Effort::Small)
-            && of_steps.width <= of_values.width + 1
-            && of_steps.is_uneven(&steps)
-    };
-    let is_stepwise = of_steps.width < of_values.width || is_reset();
+    let is_stepwise = of_steps.width < of_values.width;
     let (order, column, frame) = match is_stepwise {
         true => (DIFFERENCES, steps.as_slice(), of_steps),
         false => (0, numbers, of_values),
@@ -281,10 +275,5 @@ mod tests {
             .map(|time| time + i64::from(*time > regular[100]) * 15_000)
             .collect();
         assert!(check(&gap) < 60, "{}", check(&gap));
-        // Nor may a counter that is reset once.
-        let reset: Vec<i64> = (0..240)
-            .map(|n| (n * n % 7 + 20 * n) % (20 * 130) + 1)
-            .collect();
-        assert!(check(&reset) < 180, "{}", check(&reset));
     }
 }
