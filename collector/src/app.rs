@@ -12,7 +12,7 @@ use store::scan::{QueryBounds, SnapshotLogs};
 use store::{QueryError, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Limits;
+use crate::config::{Config, Limits};
 use crate::query_cost::QueryGate;
 use crate::receivers::BodyBudget;
 use crate::scrape::Scraper;
@@ -28,8 +28,10 @@ pub(crate) struct AppState {
     pub(crate) engine: Engine,
     /// Running scrapes.
     pub(crate) scraper: Scraper,
-    /// The base of links, when it is configured.
-    pub(crate) external_url: Option<String>,
+    /// What the server was started with.
+    pub(crate) config: Config,
+    /// When that was, Unix ns.
+    pub(crate) started: i64,
     /// Bounds of requests.
     pub(crate) limits: Limits,
     /// Bytes of request bodies in flight.

@@ -13,6 +13,10 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one in the whole process"
+)]
 pub(crate) enum Command {
     /// Run the server: every role in one process, no other service needed
     Serve(ServeArgs),

@@ -208,6 +208,14 @@ impl Config {
         }
         let rules = retention.rules.unwrap_or_default();
         store.retention.rules = rules.into_iter().map(|rule| rule.0).collect();
+        if let Some(series) = settings.limits.active_series {
+            let most = series.between("limits.active_series", 1, 1 << 30)?;
+            store.series.per_tenant = Some(most);
+        }
+        if let Some(series) = settings.limits.active_series_per_metric {
+            let most = series.between("limits.active_series_per_metric", 1, 1 << 30)?;
+            store.series.per_metric = Some(most);
+        }
         let limits = Limits::check(settings.limits)?;
         store.query.timeout = limits.query_timeout;
         store.query.memory_bytes = limits.query_memory;
@@ -391,7 +399,7 @@ mod tests {
 
     #[test]
     fn retention_rules_come_from_the_file_or_the_environment() {
-        let yaml = "retention:\n  rules:\n    - {tenant: acme, signal: traces, keep: 90d}\n    - {service: 'debug-*', keep: 3d}\n";
+        let yaml = "retention:\n  rules:\n    - {tenant: acme, signal: traces, keep: 90d}\n    - {service: 'debug-*', keep: 3d}\n    - {metric: 'go_.*', keep: 7d}\n";
         let rules = |environment: &[(&str, &str)]| {
             let config = load(yaml, environment, ServeArgs::default()).unwrap();
             let rules = config.store.retention.rules.into_iter();
@@ -400,17 +408,21 @@ mod tests {
                     let tenant = rule.tenant.map(|tenant| tenant.to_string());
                     let signal = rule.signal.map(|signal| signal.to_string());
                     let service = rule.service.map(|service| service.to_string());
-                    let parts = [tenant, signal, service].map(Option::unwrap_or_default);
+                    let metric = rule.metric.map(|metric| metric.to_string());
+                    let parts = [tenant, signal, service, metric].map(Option::unwrap_or_default);
                     format!("{} {}", parts.join(","), rule.keep.as_secs() / 86_400)
                 })
                 .collect::<Vec<_>>()
         };
-        assert_eq!(rules(&[]), ["acme,spans, 90", ",,debug-* 3"]);
+        assert_eq!(
+            rules(&[]),
+            ["acme,spans,, 90", ",,debug-*, 3", ",,,go_.* 7"]
+        );
         let variable = (
             "WATCHKEEPER_RETENTION_RULES",
             "[{service: audit, keep: 400d}]",
         );
-        assert_eq!(rules(&[variable]), [",,audit 400"]);
+        assert_eq!(rules(&[variable]), [",,audit, 400"]);
     }
 
     #[test]
@@ -459,7 +471,7 @@ mod tests {
             (
                 "retention:\n  rules:\n    - {keep: 3d}\n",
                 &[],
-                "a rule needs a tenant, a signal or a service",
+                "a rule needs a tenant, a signal, a service or a metric",
             ),
             (
                 "retention:\n  rules:\n    - {service: a*b, keep: 3d}\n",
@@ -475,6 +487,16 @@ mod tests {
                 "retention:\n  rules:\n    - {service: a, signal: metrics, keep: 3d}\n",
                 &[],
                 "metrics are not kept by service",
+            ),
+            (
+                "retention:\n  rules:\n    - {metric: 'a(', keep: 3d}\n",
+                &[],
+                "invalid regular expression \"a(\"",
+            ),
+            (
+                "retention:\n  rules:\n    - {metric: a, signal: logs, keep: 3d}\n",
+                &[],
+                "logs and traces have no metric",
             ),
             (
                 "retention:\n  rules:\n    - {sevrice: a, keep: 3d}\n",

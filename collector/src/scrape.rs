@@ -35,8 +35,8 @@ use tokio_util::task::TaskTracker;
 
 use self::client::{Client, Room};
 use self::config::{Discovery, Job};
-pub(crate) use self::sink::{NotWritten, Sink, StoreSink, Written};
-pub(crate) use self::status::{Health, PoolStatus, TargetView};
+pub(crate) use self::sink::{Sink, StoreSink};
+pub(crate) use self::status::{PoolStatus, TargetView};
 use self::worker::Tools;
 
 /// Bytes of answers that are held at the same time, or of one if a job allows more.

@@ -27,7 +27,7 @@ use crate::query_cost::QueryGate;
 use crate::receivers::{BodyBudget, otlp_grpc, syslog};
 use crate::rules::{DatabaseStateStore, StoreDataSource, StoreSampleSink};
 use crate::scrape::{Scraper, StoreSink};
-use crate::{http, scrape, self_metrics};
+use crate::{clock, http, scrape, self_metrics};
 
 /// Exit code for a configuration that cannot be used (sysexits' EX_CONFIG).
 const EX_CONFIG: u8 = 78;
@@ -86,7 +86,8 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> anyhow::Result<Exit
         store: store.clone(),
         engine: engine.clone(),
         scraper: scraper.clone(),
-        external_url: config.external_url.clone(),
+        config: config.clone(),
+        started: clock::now(),
         limits: config.limits,
         bodies: BodyBudget::new(config.limits.bodies_in_flight),
         queries: QueryGate::new(

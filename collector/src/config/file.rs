@@ -96,7 +96,8 @@ section!(
     }
 );
 
-/// An exception from `retention`, such as `{signal: logs, service: "debug-*", keep: 3d}`.
+/// An exception from `retention`, such as `{signal: logs, service: "debug-*", keep: 3d}` or
+/// `{metric: "go_.*", keep: 7d}`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "RuleFields")]
 pub(crate) struct RuleSettings(pub(super) RetentionRule);
@@ -107,6 +108,7 @@ struct RuleFields {
     tenant: Option<TenantId>,
     signal: Option<RuleSignal>,
     service: Option<String>,
+    metric: Option<String>,
     keep: Span,
 }
 
@@ -126,18 +128,26 @@ impl TryFrom<RuleFields> for RuleSettings {
             tenant,
             signal,
             service,
+            metric,
             keep,
         } = fields;
-        if tenant.is_none() && signal.is_none() && service.is_none() {
+        if tenant.is_none() && signal.is_none() && service.is_none() && metric.is_none() {
             return Err(
-                "a rule needs a tenant, a signal or a service; for everything else set \
+                "a rule needs a tenant, a signal, a service or a metric; for everything else set \
                  retention.logs, retention.traces and retention.metrics"
                     .to_owned(),
             );
         }
-        if service.is_some() && signal == Some(RuleSignal::Metrics) {
+        if service.is_some() && (signal == Some(RuleSignal::Metrics) || metric.is_some()) {
             return Err(
-                "metrics are not kept by service; give the rule a tenant, or leave the signal out"
+                "metrics are not kept by service; give the rule a tenant or a metric, or leave the \
+                 signal out"
+                    .to_owned(),
+            );
+        }
+        if metric.is_some() && signal.is_some_and(|signal| signal != RuleSignal::Metrics) {
+            return Err(
+                "logs and traces have no metric; give the rule a service, or leave the signal out"
                     .to_owned(),
             );
         }
@@ -152,6 +162,7 @@ impl TryFrom<RuleFields> for RuleSettings {
                 RuleSignal::Metrics => Signal::Metrics,
             }),
             service: service.map(|text| text.parse()).transpose()?,
+            metric: metric.map(|text| text.parse()).transpose()?,
             keep,
         }))
     }
@@ -195,6 +206,11 @@ section!(
         query_memory: ByteSize,
         /// Queries that run at the same time; more wait. Default 16.
         concurrent_queries: Count,
+        /// Active series of one tenant: those with a sample in the last hour. Samples of further
+        /// series are refused. Default: no limit.
+        active_series: Count,
+        /// The same of one metric name.
+        active_series_per_metric: Count,
         /// How long requests in flight may take to end when the server stops. Default 10s.
         drain: Span,
     }
@@ -235,7 +251,7 @@ pub(crate) struct Settings {
     pub(super) external_url: Option<String>,
     /// `none` lets everyone in who reaches a port; without it the ports listen on loopback only.
     pub(super) auth: Option<Auth>,
-    /// Memory for requests in flight and heads together. Default 384MiB.
+    /// Memory for requests in flight and heads together. Default 160MiB.
     pub(super) memory: Option<ByteSize>,
     /// Which of the server's own log lines are printed, such as `info` or
     /// `info,watchkeeper=debug`. Default info.

@@ -230,6 +230,13 @@ async fn the_examples_of_storage_and_logql_run() {
     }
 }
 
+#[tokio::test]
+async fn the_examples_of_the_prometheus_api_run() {
+    let server = Server::start().await;
+    let text = include_str!("../../../docs/prometheus-api.md");
+    check(&server, "prometheus-api.md", text).await;
+}
+
 #[test]
 fn an_answer_must_have_what_the_page_shows() {
     let shown = serde_json::json!({"a": [{"b": "x", "c": null}], "d": 1});

@@ -5,7 +5,6 @@
 mod crash;
 mod docs;
 mod elasticsearch;
-mod grafana;
 mod grpc;
 mod levels;
 mod logs_api;
@@ -13,6 +12,7 @@ mod loki;
 mod loki_push;
 mod malformed;
 mod otlp;
+mod prometheus;
 mod remote_write;
 mod rules;
 mod scrape;

@@ -8,7 +8,8 @@ use model::{Labels, time};
 use serde::Serialize;
 use serde_json::json;
 
-use super::answer::{PromError, success};
+use super::answer::success;
+use super::error::PromError;
 use crate::app::{App, tenant};
 use crate::http::params::{Params, invalid};
 use crate::scrape::TargetView;
@@ -77,7 +78,7 @@ pub(super) async fn targets(
             let shown = pool
                 .active()
                 .into_iter()
-                .map(|view| active_target(view, &pool.name, app.external_url.as_deref()));
+                .map(|view| active_target(view, &pool.name, app.config.external_url.as_deref()));
             targets.active_targets.extend(shown);
         }
         if let Some(counts) = &mut targets.dropped_target_counts {

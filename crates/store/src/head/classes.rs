@@ -161,6 +161,7 @@ mod tests {
                 tenant: None,
                 signal: None,
                 service: Some("debug-*".parse().unwrap()),
+                metric: None,
                 keep: Duration::from_secs(7_200),
             }],
             ..Retention::default()

@@ -45,7 +45,8 @@ fn empty() -> Arc<MetricHead> {
 fn sealed(head: &MetricHead) -> (MetricSplit, Vec<u8>, SplitSummary) {
     let mut bytes = Vec::new();
     let summary = head.seal(0, &mut bytes).unwrap();
-    assert_eq!(summary.rows, head.rows());
+    // Of samples of one series and time only the last is written.
+    assert!(summary.rows <= head.rows());
     let split = MetricSplit::open("test", Bytes::from(bytes.clone()), &summary).unwrap();
     (split, bytes, summary)
 }
@@ -243,16 +244,15 @@ async fn histograms_exemplars_stale_markers_and_metadata_survive_a_seal() {
         gauge("s", 10, stale_nan()),
     ]
     .map(|sample| (0, sample));
-    head.apply(MetricBatch {
-        metadata: vec![family.clone()],
-        ..MetricBatch::of_samples(samples)
-    });
+    let mut batch = MetricBatch::of_samples(samples);
+    batch.metadata = vec![family.clone()];
+    head.apply(batch);
     let (split, _, _) = sealed(&head);
     let snapshot = MetricSnapshot {
         splits: vec![Arc::new(split)],
         generations: Vec::new(),
     };
-    assert_eq!(snapshot.metadata(), [family]);
+    assert_eq!(snapshot.metadata().unwrap(), [family]);
     let series = snapshot
         .select(&[], Window::ALL, SelectLimits::NONE)
         .await

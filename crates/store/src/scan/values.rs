@@ -276,7 +276,7 @@ impl Completion<'_> {
         }
         self.rows_left -= rows;
         self.stats.add_scanned_rows(rows as u64);
-        let Some(selection) = select(&piece, self.filter, None).await? else {
+        let Some(selection) = select(&piece, self.filter).await? else {
             return Ok(());
         };
         let mut batches = self.field.read(piece, &selection)?;
