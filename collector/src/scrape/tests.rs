@@ -1,7 +1,9 @@
 //! Whole jobs against targets on this machine, with a sink that only remembers.
 
+mod tls;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -70,13 +72,14 @@ struct Running {
     sink: Arc<Memory>,
 }
 
+/// Chooses the process's TLS provider, which building any client needs.
+fn install_provider() {
+    // Fails only when another test was first.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+}
+
 fn start(yaml: &str) -> Running {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
-    });
+    install_provider();
     let written = Written {
         jobs: serde_saphyr::from_str(yaml).unwrap(),
         ..Written::default()
@@ -260,8 +263,7 @@ async fn http_discovery_brings_targets_keeps_them_and_takes_them_away() {
 
 #[tokio::test]
 async fn nothing_is_scraped_before_the_store_is_ready() {
-    // Fails only when another test was first.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
+    install_provider();
     let page = Page::default();
     let address = target(page.clone()).await;
     let written = Written {
