@@ -7,7 +7,7 @@ use model::{Encoding, Signal};
 use wire::otlp::{self, DecodeError, Origins};
 use wire::{Rejected, SampleCounts, Window};
 
-use super::series_limit::{ActiveSeries, SampleOf, SeriesKey};
+use super::series_limit::{ActiveSeries, samples_of};
 use crate::error::IngestError;
 use crate::head::tenant::Batch;
 use crate::ingest::{IngestOutcome, IngestRequest, RejectedCount};
@@ -58,15 +58,7 @@ pub(super) fn admit(
     refused.dedup_by_key(|rejected| rejected.ordinal);
     let mut batch = without(body.batch, &ordinals_of(&refused));
     if let (Some(active), Batch::Metrics(metrics)) = (active, &batch) {
-        let mut samples = Vec::new();
-        metrics.each_series(|series, own| {
-            let series = SeriesKey::of(&series.to_labels());
-            samples.extend(own.iter().map(|sample| SampleOf {
-                ordinal: sample.ordinal,
-                series,
-            }));
-        });
-        let too_many = active.refused(samples, request.received_at);
+        let too_many = active.refused(samples_of(metrics), request.received_at);
         batch = without(batch, &ordinals_of(&too_many));
         refused.extend(too_many);
         refused.sort_unstable_by_key(|item| item.ordinal);

@@ -7,11 +7,13 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use model::labels::METRIC_NAME;
 use model::time::NANOS_PER_SECOND;
 use model::{Encoding, Labels, Signal, TenantId};
 use promql::Window;
 use tokio::sync::OnceCell;
-use wire::{RejectReason, Rejected};
+use wire::metric_batch::LabelHasher;
+use wire::{MetricBatch, RejectReason, Rejected};
 
 use super::{Inner, Store};
 use crate::config::SeriesConfig;
@@ -39,7 +41,7 @@ pub(super) struct ActiveSeries {
 
 #[derive(Debug, Default)]
 struct State {
-    /// By fingerprint: the hash of the metric's name and the last minute with a sample.
+    /// By the hash of its labels: the hash of the metric's name and the last minute with a sample.
     series: HashMap<u64, (u64, i64)>,
     /// How many there are of each metric, by the hash of its name.
     of_metric: HashMap<u64, usize>,
@@ -173,14 +175,36 @@ pub(super) struct SampleOf {
     pub(super) series: SeriesKey,
 }
 
+/// The samples of a request. Their labels are hashed already, so none are made.
+pub(super) fn samples_of(batch: &MetricBatch) -> Vec<SampleOf> {
+    let mut samples = Vec::new();
+    batch.each_series(|series, own| {
+        let name = METRIC_NAME.as_bytes();
+        let metric = series.pairs().find(|(label, _)| *label == name);
+        let key = SeriesKey {
+            labels: series.hash(),
+            metric: metric_hash(metric.map_or(&[], |(_, value)| value)),
+        };
+        samples.extend(own.iter().map(|sample| SampleOf {
+            ordinal: sample.ordinal,
+            series: key,
+        }));
+    });
+    samples
+}
+
 impl SeriesKey {
-    pub(super) fn of(labels: &Labels) -> Self {
-        static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    fn of(labels: &Labels) -> Self {
         Self {
-            labels: labels.fingerprint(),
-            metric: HASHER.hash_one(labels.metric_name().unwrap_or_default()),
+            labels: LabelHasher::of_process().labels(labels),
+            metric: metric_hash(labels.metric_name().unwrap_or_default().as_bytes()),
         }
     }
+}
+
+fn metric_hash(name: &[u8]) -> u64 {
+    static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    HASHER.hash_one(name)
 }
 
 impl State {
@@ -241,6 +265,9 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use model::metric::Temporality;
+    use model::{SampleValue, SeriesSample};
+
     use super::*;
 
     fn labels(metric: &str, pod: &str) -> Labels {
@@ -293,6 +320,24 @@ mod tests {
         assert_eq!(refused(&active, &third, 160), [(1, "too_many_series")]);
         assert_eq!(active.count(169 * MINUTE_NANOS), 3);
         assert_eq!(active.count(170 * MINUTE_NANOS), 2);
+    }
+
+    #[test]
+    fn a_series_of_a_request_is_the_one_of_its_labels() {
+        let sample = |labels: Labels| SeriesSample {
+            labels,
+            timestamp_ms: 1,
+            start_ms: None,
+            temporality: Temporality::Cumulative,
+            value: SampleValue::Float(1.0),
+            exemplars: Vec::new(),
+        };
+        let all = [labels("a", "1"), Labels::new([("pod", "1")])];
+        let batch = MetricBatch::of_samples((3..).zip(all.clone().map(sample)));
+        let found = samples_of(&batch).into_iter();
+        let found: Vec<_> = found.map(|found| (found.ordinal, found.series)).collect();
+        let expected = (3..).zip(all.iter().map(SeriesKey::of));
+        assert_eq!(found, expected.collect::<Vec<_>>());
     }
 
     #[test]
