@@ -7,7 +7,7 @@ use model::histogram::ResetHint;
 use model::metric::is_stale;
 use model::{Labels, NativeHistogram};
 
-use super::column::Column;
+use super::column::{Column, unite};
 use super::error::EvalError;
 use super::evaluate::Evaluation;
 use super::plan::{Node, Reading};
@@ -135,7 +135,8 @@ pub(super) fn range_vector<'a>(
                 let message = "this subquery was not planned";
                 return Err(EvalError::execution(node.expr.span, message));
             };
-            let columns = evaluation.vector(&node.children[0])?;
+            // Of `a or b`, columns of the same labels that take turns are one series.
+            let columns = unite(evaluation.vector(&node.children[0])?, node.expr.span)?;
             let series = columns
                 .into_iter()
                 .map(|column| evaluated(column, steps))

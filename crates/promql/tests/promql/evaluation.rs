@@ -69,6 +69,18 @@ fn samples_count_at_every_step_that_sees_them() {
 }
 
 #[test]
+fn a_subquery_sees_one_series_where_operands_take_turns() {
+    // The left one begins half a minute later.
+    let query = "count_over_time((m{i=\"1\"} offset 30s or m{i=\"1\"})[1m:10s])";
+    let result = at(query, &ten_series(), &EvalOptions::default()).unwrap();
+    let QueryValue::Vector(samples) = result.value else {
+        panic!("a vector: {:?}", result.value);
+    };
+    let values: Vec<SampleValue> = samples.into_iter().map(|sample| sample.value).collect();
+    assert_eq!(values, [SampleValue::Float(6.0)]);
+}
+
+#[test]
 fn errors_know_the_expression_at_fault() {
     let mut source = ten_series();
     for second in 0..60 {

@@ -224,19 +224,14 @@ impl<'r> Queries<'r> {
                 let metric = self.pick(&CONSTANT);
                 format!("count_values {group}(\"value\", {})", self.selector(metric))
             }
+            3 => {
+                // Of finite numbers: of others the deviation differs.
+                let op = self.pick(&["stddev", "stdvar"]);
+                format!("{op} {group}({})", self.distinct())
+            }
             _ => {
-                let op = self.pick(&[
-                    "sum", "avg", "min", "max", "count", "group", "stddev", "stdvar",
-                ]);
-                // Of a single infinity version 2 says that it deviates by 0, version 3 by NaN.
-                let of = match op {
-                    "stddev" | "stdvar" => {
-                        let metric = self.any_metric();
-                        self.selector(metric)
-                    }
-                    _ => self.vector(depth),
-                };
-                format!("{op} {group}({of})")
+                let op = self.pick(&["sum", "avg", "min", "max", "count", "group"]);
+                format!("{op} {group}({})", self.vector(depth))
             }
         }
     }
@@ -265,7 +260,11 @@ impl<'r> Queries<'r> {
             }
             2 => {
                 let metric = self.any_metric();
-                format!("timestamp({})", self.selector(metric))
+                let series = self.series(metric);
+                // Prometheus forgets an offset beside `@` here.
+                let at = format!(" @ {}", self.time());
+                let time = self.pick(&["", " offset 1m", " offset -30s", " @ end()", &at]);
+                format!("timestamp({series}{time})")
             }
             3 => format!("absent({})", self.vector(depth)),
             4 => format!("vector(scalar({}))", self.vector(depth)),
@@ -318,6 +317,8 @@ impl<'r> Queries<'r> {
         // Remainders and comparisons jump: they get what both have to the last bit.
         let vector = match op {
             "%" | ">" | "<=" | "!=" | "> bool" | "== bool" => self.distinct_gauge(),
+            // Which has no name that could be kept.
+            "atan2" => format!("sum by (job, room) ({})", self.vector(depth)),
             _ => format!("({})", self.vector(depth)),
         };
         let scalar = self.scalar();
@@ -390,6 +391,7 @@ impl<'r> Queries<'r> {
         let inner = match function {
             // Whether it changes is a question of the last bit.
             "changes" => self.distinct_gauge(),
+            "stddev_over_time" => self.distinct(),
             _ => self.vector(depth.min(1)),
         };
         self.inside = false;
