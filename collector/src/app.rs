@@ -12,9 +12,10 @@ use store::scan::{QueryBounds, SnapshotLogs};
 use store::{QueryError, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Limits;
+use crate::config::{Config, Limits};
 use crate::query_cost::QueryGate;
 use crate::receivers::BodyBudget;
+use crate::scrape::Scraper;
 
 /// The header (and gRPC metadata key) that names the tenant.
 const TENANT_HEADER: &str = "x-scope-orgid";
@@ -25,6 +26,12 @@ pub(crate) struct AppState {
     pub(crate) store: Store,
     /// Running rules.
     pub(crate) engine: Engine,
+    /// Running scrapes.
+    pub(crate) scraper: Scraper,
+    /// What the server was started with.
+    pub(crate) config: Config,
+    /// When that was, Unix ns.
+    pub(crate) started: i64,
     /// Bounds of requests.
     pub(crate) limits: Limits,
     /// Bytes of request bodies in flight.

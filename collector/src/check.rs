@@ -10,6 +10,7 @@ use model::Labels;
 
 use crate::cli::{CheckArgs, ServeArgs, VerifyArgs};
 use crate::config::{Config, Settings};
+use crate::scrape::{self, config::Written};
 
 /// What a configuration file is, told by its top-level keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,7 @@ enum Kind {
     Rules,
     Slos,
     Notifications,
+    Scrapes,
     Server,
 }
 
@@ -45,10 +47,13 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 
 fn check_file(path: &Path) -> anyhow::Result<Result<Kind, String>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-    let kind = kind_of(&text);
-    if kind == Kind::Server {
-        let read = Settings::read(path);
-        return Ok(read.map(|_| kind).map_err(|err| err.to_string()));
+    let kind = match kind_of(&text) {
+        // `alerting`, `storage` and `otlp` are sections of ours, too.
+        Kind::Scrapes if Settings::read(path).is_ok() => Kind::Server,
+        kind => kind,
+    };
+    if matches!(kind, Kind::Server | Kind::Scrapes) {
+        return Ok(check_scrapes(path, kind).map(|()| kind));
     }
     let only = |wanted: Kind| -> Vec<PathBuf> {
         if kind == wanted {
@@ -69,6 +74,23 @@ fn check_file(path: &Path) -> anyhow::Result<Result<Kind, String>> {
     Ok(loaded.map(|_| kind).map_err(|errors| errors.to_string()))
 }
 
+/// Checks the server's configuration, or a file of scrapes alone; what has no meaning here is
+/// printed and no finding.
+fn check_scrapes(path: &Path, kind: Kind) -> Result<(), String> {
+    let checked = match kind {
+        Kind::Server => Settings::read(path).and_then(|mut settings| {
+            let (scraping, origin) = settings.scraping();
+            scraping.check(origin)
+        }),
+        _ => Written::check_file(path),
+    };
+    let checked = checked.map_err(|err| err.to_string())?;
+    for remark in &checked.remarks {
+        println!("{remark}");
+    }
+    scrape::check(&checked.jobs).map_err(|problem| format!("{}: {problem}", path.display()))
+}
+
 /// Rule files have `groups`, SLO files `slos`, notification files `route` or `receivers`.
 fn kind_of(text: &str) -> Kind {
     let has = |key: &str| text.lines().any(|line| line.starts_with(key));
@@ -78,9 +100,22 @@ fn kind_of(text: &str) -> Kind {
         Kind::Slos
     } else if has("route:") || has("receivers:") {
         Kind::Notifications
+    } else if is_scrape_file(text) {
+        Kind::Scrapes
     } else {
         Kind::Server
     }
+}
+
+/// A `prometheus.yml`, or a file of `scrape_configs` alone: no field that only the server's own
+/// configuration has.
+fn is_scrape_file(text: &str) -> bool {
+    let mut fields = text
+        .lines()
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()))
+        .filter_map(|line| line.split_once(':').map(|(field, _)| field))
+        .peekable();
+    fields.peek().is_some() && fields.all(|field| scrape::config::FILE_FIELDS.contains(&field))
 }
 
 impl Kind {
@@ -89,6 +124,7 @@ impl Kind {
             Self::Rules => "rules are valid",
             Self::Slos => "SLOs are valid",
             Self::Notifications => "notification configuration is valid",
+            Self::Scrapes => "scrape configuration is valid",
             Self::Server => "server configuration is valid",
         }
     }

@@ -13,6 +13,10 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one in the whole process"
+)]
 pub(crate) enum Command {
     /// Run the server: every role in one process, no other service needed
     Serve(ServeArgs),
@@ -52,6 +56,9 @@ pub(crate) struct ServeArgs {
     /// Routes and receivers, in Alertmanager's form
     #[arg(long, value_name = "FILE")]
     pub(crate) notify: Option<PathBuf>,
+    /// What to scrape: files with `scrape_configs`; a `prometheus.yml` will do
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) scrape: Vec<PathBuf>,
     /// When ready, write the addresses and the process id to this file as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,

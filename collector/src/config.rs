@@ -11,9 +11,11 @@ use std::time::Duration;
 use model::TenantId;
 use store::StoreConfig;
 
-pub(crate) use file::Settings;
+pub(crate) use file::{Settings, parse_yaml};
+pub(crate) use units::Secret;
 
 use crate::cli::ServeArgs;
+use crate::scrape::config::Checked;
 
 /// The file that is read when `--config` names none.
 const DEFAULT_FILE: &str = "watchkeeper.yaml";
@@ -43,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) notify: Option<PathBuf>,
     /// How often rule groups without an interval are evaluated.
     pub(crate) evaluation_interval: Duration,
+    /// What is scraped.
+    pub(crate) scrape: Checked,
     /// Which of the server's own log lines are printed, in `tracing`'s filter syntax.
     pub(crate) log_filter: String,
 }
@@ -140,7 +144,9 @@ impl Config {
         Self::check(settings)
     }
 
-    fn check(settings: Settings) -> Result<Self, ConfigError> {
+    fn check(mut settings: Settings) -> Result<Self, ConfigError> {
+        let (scraping, origin) = settings.scraping();
+        let scrape = scraping.check(origin)?;
         let open_to_all = settings.auth.is_some();
         let address = |field: &'static str, text: Option<String>, default: &str| {
             listen_address(field, text.as_deref().unwrap_or(default), open_to_all)
@@ -202,6 +208,14 @@ impl Config {
         }
         let rules = retention.rules.unwrap_or_default();
         store.retention.rules = rules.into_iter().map(|rule| rule.0).collect();
+        if let Some(series) = settings.limits.active_series {
+            let most = series.between("limits.active_series", 1, 1 << 30)?;
+            store.series.per_tenant = Some(most);
+        }
+        if let Some(series) = settings.limits.active_series_per_metric {
+            let most = series.between("limits.active_series_per_metric", 1, 1 << 30)?;
+            store.series.per_metric = Some(most);
+        }
         let limits = Limits::check(settings.limits)?;
         store.query.timeout = limits.query_timeout;
         store.query.memory_bytes = limits.query_memory;
@@ -222,6 +236,7 @@ impl Config {
                 }
                 None => Duration::from_secs(60),
             },
+            scrape,
             log_filter: settings.log_filter.unwrap_or_else(|| "info".to_owned()),
         })
     }
@@ -384,7 +399,7 @@ mod tests {
 
     #[test]
     fn retention_rules_come_from_the_file_or_the_environment() {
-        let yaml = "retention:\n  rules:\n    - {tenant: acme, signal: traces, keep: 90d}\n    - {service: 'debug-*', keep: 3d}\n";
+        let yaml = "retention:\n  rules:\n    - {tenant: acme, signal: traces, keep: 90d}\n    - {service: 'debug-*', keep: 3d}\n    - {metric: 'go_.*', keep: 7d}\n";
         let rules = |environment: &[(&str, &str)]| {
             let config = load(yaml, environment, ServeArgs::default()).unwrap();
             let rules = config.store.retention.rules.into_iter();
@@ -393,17 +408,21 @@ mod tests {
                     let tenant = rule.tenant.map(|tenant| tenant.to_string());
                     let signal = rule.signal.map(|signal| signal.to_string());
                     let service = rule.service.map(|service| service.to_string());
-                    let parts = [tenant, signal, service].map(Option::unwrap_or_default);
+                    let metric = rule.metric.map(|metric| metric.to_string());
+                    let parts = [tenant, signal, service, metric].map(Option::unwrap_or_default);
                     format!("{} {}", parts.join(","), rule.keep.as_secs() / 86_400)
                 })
                 .collect::<Vec<_>>()
         };
-        assert_eq!(rules(&[]), ["acme,spans, 90", ",,debug-* 3"]);
+        assert_eq!(
+            rules(&[]),
+            ["acme,spans,, 90", ",,debug-*, 3", ",,,go_.* 7"]
+        );
         let variable = (
             "WATCHKEEPER_RETENTION_RULES",
             "[{service: audit, keep: 400d}]",
         );
-        assert_eq!(rules(&[variable]), [",,audit 400"]);
+        assert_eq!(rules(&[variable]), [",,audit, 400"]);
     }
 
     #[test]
@@ -452,7 +471,7 @@ mod tests {
             (
                 "retention:\n  rules:\n    - {keep: 3d}\n",
                 &[],
-                "a rule needs a tenant, a signal or a service",
+                "a rule needs a tenant, a signal, a service or a metric",
             ),
             (
                 "retention:\n  rules:\n    - {service: a*b, keep: 3d}\n",
@@ -468,6 +487,16 @@ mod tests {
                 "retention:\n  rules:\n    - {service: a, signal: metrics, keep: 3d}\n",
                 &[],
                 "metrics are not kept by service",
+            ),
+            (
+                "retention:\n  rules:\n    - {metric: 'a(', keep: 3d}\n",
+                &[],
+                "invalid regular expression \"a(\"",
+            ),
+            (
+                "retention:\n  rules:\n    - {metric: a, signal: logs, keep: 3d}\n",
+                &[],
+                "logs and traces have no metric",
             ),
             (
                 "retention:\n  rules:\n    - {sevrice: a, keep: 3d}\n",

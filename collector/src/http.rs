@@ -43,8 +43,8 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/api/v1/traces/{id}", get(traces::trace))
         .route("/api/v1/sql", post(sql::sql))
         .route("/api/v1/storage", get(storage::storage))
-        .nest("/api/v1", prometheus::routes())
-        .nest("/prometheus/api/v1", prometheus::routes())
+        .merge(prometheus::routes())
+        .nest("/prometheus", prometheus::routes())
         .nest("/loki/api/v1", loki::routes())
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(QUERY_BODY_BYTES));

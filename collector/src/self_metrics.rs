@@ -31,6 +31,12 @@ pub(crate) const TAILS: &str = "watchkeeper_tails";
 pub(crate) const TAIL_DROPPED: &str = "watchkeeper_tail_dropped_rows_total";
 /// Exports that are being sent.
 pub(crate) const EXPORTS: &str = "watchkeeper_exports";
+/// Scrapes by how they ended: `ok` or `failed`.
+pub(crate) const SCRAPES: &str = "watchkeeper_scrapes_total";
+/// Samples of scrapes that the store did not take.
+pub(crate) const SCRAPE_SKIPPED_SAMPLES: &str = "watchkeeper_scrape_skipped_samples_total";
+/// Targets that are scraped, by `job`.
+pub(crate) const SCRAPE_TARGETS: &str = "watchkeeper_scrape_targets";
 
 const SECONDS: [f64; 13] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
@@ -76,6 +82,12 @@ fn describe() {
     metrics::describe_gauge!(TAILS, "Live tails that are open");
     metrics::describe_counter!(TAIL_DROPPED, "Rows that live tails came too late for");
     metrics::describe_gauge!(EXPORTS, "Exports that are being sent");
+    metrics::describe_counter!(SCRAPES, "Scrapes by how they ended");
+    metrics::describe_counter!(
+        SCRAPE_SKIPPED_SAMPLES,
+        "Samples of scrapes that the store did not take"
+    );
+    metrics::describe_gauge!(SCRAPE_TARGETS, "Targets that are scraped");
 }
 
 /// Counts an open tail.

@@ -26,7 +26,8 @@ use crate::config::{Config, SyslogConfig};
 use crate::query_cost::QueryGate;
 use crate::receivers::{BodyBudget, otlp_grpc, syslog};
 use crate::rules::{DatabaseStateStore, StoreDataSource, StoreSampleSink};
-use crate::{http, self_metrics};
+use crate::scrape::{Scraper, StoreSink};
+use crate::{clock, http, scrape, self_metrics};
 
 /// Exit code for a configuration that cannot be used (sysexits' EX_CONFIG).
 const EX_CONFIG: u8 = 78;
@@ -57,6 +58,13 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         }
     };
     drop(rules);
+    for remark in &config.scrape.remarks {
+        tracing::warn!("{remark}");
+    }
+    if let Err(problem) = scrape::check(&config.scrape.jobs) {
+        eprintln!("watchkeeper: scrape_configs: {problem}");
+        return Ok(ExitCode::from(EX_CONFIG));
+    }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -73,9 +81,13 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> anyhow::Result<Exit
         .await
         .context("open the data directory")?;
     let engine = start_rules(&config, &ports, &store).await?;
+    let scraper = start_scraping(&config, &store)?;
     let app: App = Arc::new(AppState {
         store: store.clone(),
         engine: engine.clone(),
+        scraper: scraper.clone(),
+        config: config.clone(),
+        started: clock::now(),
         limits: config.limits,
         bodies: BodyBudget::new(config.limits.bodies_in_flight),
         queries: QueryGate::new(
@@ -98,6 +110,7 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> anyhow::Result<Exit
 
     tracing::info!("stopping: no new requests are taken");
     servers.stop(config.limits.drain).await;
+    scraper.shutdown().await;
     engine.shutdown().await;
     let report = store.shutdown().await.context("close the store")?;
     tracing::info!(
@@ -237,6 +250,16 @@ async fn start_rules(config: &Config, ports: &Ports, store: &Store) -> anyhow::R
         clock: Arc::new(SystemClock),
     };
     Ok(Engine::start(configuration, seams, ready(store.clone())))
+}
+
+/// Starts the scrapes, which wait for the store as the rules do.
+fn start_scraping(config: &Config, store: &Store) -> anyhow::Result<Scraper> {
+    let sink = StoreSink {
+        store: store.clone(),
+    };
+    let jobs = config.scrape.jobs.clone();
+    Scraper::start(jobs, Arc::new(sink), ready(store.clone()))
+        .map_err(|problem| anyhow::anyhow!("start scraping: {problem}"))
 }
 
 /// Ends when the store is ready; never, when its replay has failed.

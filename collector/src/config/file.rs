@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use model::{Signal, TenantId};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use store::RetentionRule;
 
 use super::ConfigError;
 use super::units::{ByteSize, Count, Secret, Span, UtcOffset};
 use crate::cli::ServeArgs;
+use crate::scrape::config::{Global, JobFields, Written};
 
 /// Declares a section: its fields, and how a later source overrides an earlier one.
 macro_rules! section {
@@ -94,7 +96,8 @@ section!(
     }
 );
 
-/// An exception from `retention`, such as `{signal: logs, service: "debug-*", keep: 3d}`.
+/// An exception from `retention`, such as `{signal: logs, service: "debug-*", keep: 3d}` or
+/// `{metric: "go_.*", keep: 7d}`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "RuleFields")]
 pub(crate) struct RuleSettings(pub(super) RetentionRule);
@@ -105,6 +108,7 @@ struct RuleFields {
     tenant: Option<TenantId>,
     signal: Option<RuleSignal>,
     service: Option<String>,
+    metric: Option<String>,
     keep: Span,
 }
 
@@ -124,18 +128,26 @@ impl TryFrom<RuleFields> for RuleSettings {
             tenant,
             signal,
             service,
+            metric,
             keep,
         } = fields;
-        if tenant.is_none() && signal.is_none() && service.is_none() {
+        if tenant.is_none() && signal.is_none() && service.is_none() && metric.is_none() {
             return Err(
-                "a rule needs a tenant, a signal or a service; for everything else set \
+                "a rule needs a tenant, a signal, a service or a metric; for everything else set \
                  retention.logs, retention.traces and retention.metrics"
                     .to_owned(),
             );
         }
-        if service.is_some() && signal == Some(RuleSignal::Metrics) {
+        if service.is_some() && (signal == Some(RuleSignal::Metrics) || metric.is_some()) {
             return Err(
-                "metrics are not kept by service; give the rule a tenant, or leave the signal out"
+                "metrics are not kept by service; give the rule a tenant or a metric, or leave the \
+                 signal out"
+                    .to_owned(),
+            );
+        }
+        if metric.is_some() && signal.is_some_and(|signal| signal != RuleSignal::Metrics) {
+            return Err(
+                "logs and traces have no metric; give the rule a service, or leave the signal out"
                     .to_owned(),
             );
         }
@@ -150,6 +162,7 @@ impl TryFrom<RuleFields> for RuleSettings {
                 RuleSignal::Metrics => Signal::Metrics,
             }),
             service: service.map(|text| text.parse()).transpose()?,
+            metric: metric.map(|text| text.parse()).transpose()?,
             keep,
         }))
     }
@@ -193,6 +206,11 @@ section!(
         query_memory: ByteSize,
         /// Queries that run at the same time; more wait. Default 16.
         concurrent_queries: Count,
+        /// Active series of one tenant: those with a sample in the last hour. Samples of further
+        /// series are refused. Default: no limit.
+        active_series: Count,
+        /// The same of one metric name.
+        active_series_per_metric: Count,
         /// How long requests in flight may take to end when the server stops. Default 10s.
         drain: Span,
     }
@@ -233,11 +251,21 @@ pub(crate) struct Settings {
     pub(super) external_url: Option<String>,
     /// `none` lets everyone in who reaches a port; without it the ports listen on loopback only.
     pub(super) auth: Option<Auth>,
-    /// Memory for requests in flight and heads together. Default 384MiB.
+    /// Memory for requests in flight and heads together. Default 160MiB.
     pub(super) memory: Option<ByteSize>,
     /// Which of the server's own log lines are printed, such as `info` or
     /// `info,watchkeeper=debug`. Default info.
     pub(super) log_filter: Option<String>,
+    /// Defaults of `scrape_configs`, as in a `prometheus.yml`.
+    pub(super) global: Option<Global>,
+    /// What is scraped, as in a `prometheus.yml`.
+    pub(super) scrape_configs: Option<Vec<JobFields>>,
+    /// Further files with `scrape_configs`, and `global` for their own jobs; a `prometheus.yml`
+    /// is one. Relative to this file; `*` stands for any part of a name.
+    pub(super) scrape_config_files: Option<Vec<PathBuf>>,
+    /// The file that this was read from.
+    #[serde(skip)]
+    pub(super) origin: Option<PathBuf>,
     pub(super) http: HttpSettings,
     pub(super) otlp: OtlpSettings,
     pub(super) syslog: SyslogSettings,
@@ -257,6 +285,9 @@ const TOP_FIELDS: &[&str] = &[
     "auth",
     "memory",
     "log_filter",
+    "global",
+    "scrape_configs",
+    "scrape_config_files",
 ];
 
 const SECTIONS: &[(&str, &[&str])] = &[
@@ -295,12 +326,24 @@ impl Settings {
             path: path.to_owned(),
             source,
         })?;
-        parse(&text).map_err(|err| ConfigError::File {
-            path: path.to_owned(),
-            line: err.line,
-            column: err.column,
-            message: err.message,
-        })
+        let mut settings: Self = parse_yaml(&text).map_err(|err| err.in_file(path))?;
+        settings.origin = Some(path.to_owned());
+        // Files are relative to the one that names them, as in Prometheus.
+        let base = path.parent().unwrap_or(Path::new(""));
+        for file in settings.scrape_config_files.iter_mut().flatten() {
+            *file = base.join(&*file);
+        }
+        Ok(settings)
+    }
+
+    /// What is written about scraping, and where.
+    pub(crate) fn scraping(&mut self) -> (Written, Option<PathBuf>) {
+        let written = Written {
+            global: self.global.take().unwrap_or_default(),
+            jobs: self.scrape_configs.take().unwrap_or_default(),
+            files: self.scrape_config_files.take().unwrap_or_default(),
+        };
+        (written, self.origin.clone())
     }
 
     /// The fields that `WATCHKEEPER_…` variables set.
@@ -326,7 +369,7 @@ impl Settings {
             let yaml = one_field(path, &value).ok_or_else(|| {
                 environment("no such setting; unset it or correct its name".to_owned())
             })?;
-            let parsed = parse(&yaml).map_err(|err| environment(err.message))?;
+            let parsed: Self = parse_yaml(&yaml).map_err(|err| environment(err.message))?;
             settings.overlay(parsed);
         }
         Ok(settings)
@@ -338,6 +381,7 @@ impl Settings {
         Self {
             data_dir: args.data_dir.clone(),
             external_url: args.external_url.clone(),
+            scrape_config_files: list(&args.scrape),
             http: HttpSettings {
                 listen: args.http.clone(),
             },
@@ -363,6 +407,14 @@ impl Settings {
         self.auth = later.auth.or(self.auth);
         self.memory = later.memory.or(self.memory);
         self.log_filter = later.log_filter.or(self.log_filter.take());
+        self.global = later.global.or(self.global.take());
+        if later.scrape_configs.is_some() {
+            self.scrape_configs = later.scrape_configs;
+            self.origin = later.origin;
+        }
+        self.scrape_config_files = later
+            .scrape_config_files
+            .or(self.scrape_config_files.take());
         self.http.overlay(later.http);
         self.otlp.overlay(later.otlp);
         self.syslog.overlay(later.syslog);
@@ -377,8 +429,8 @@ impl Settings {
 
 /// YAML that sets the one field which the variable's `path` names; `None` when there is none.
 fn one_field(path: &str, value: &str) -> Option<String> {
-    // Lists are written in YAML's flow form; anything else is one text.
-    let value = if value.trim_start().starts_with('[') {
+    // Lists and mappings are written in YAML's flow form; anything else is one text.
+    let value = if value.trim_start().starts_with(['[', '{']) {
         value.to_owned()
     } else {
         serde_json::Value::from(value).to_string()
@@ -399,18 +451,35 @@ fn is_variable(field: &str, path: &str) -> bool {
 }
 
 /// Where YAML is wrong, and how.
-struct YamlError {
+pub(crate) struct YamlError {
     line: u64,
     column: u64,
     message: String,
 }
 
-fn parse(yaml: &str) -> Result<Settings, YamlError> {
+impl YamlError {
+    /// The same as an error of a file.
+    pub(crate) fn in_file(self, path: &Path) -> ConfigError {
+        ConfigError::File {
+            path: path.to_owned(),
+            line: self.line,
+            column: self.column,
+            message: self.message,
+        }
+    }
+}
+
+/// Reads a document; an empty one is the default.
+///
+/// # Errors
+///
+/// No YAML, an unknown field, or a value of the wrong form.
+pub(crate) fn parse_yaml<T: DeserializeOwned + Default>(yaml: &str) -> Result<T, YamlError> {
     if yaml
         .lines()
         .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
     {
-        return Ok(Settings::default());
+        return Ok(T::default());
     }
     serde_saphyr::from_str(yaml).map_err(|err| {
         let location = err.location();

@@ -52,6 +52,12 @@ impl Params {
             .ok_or_else(|| BadParams(format!("missing parameter {name:?}")))
     }
 
+    /// How many at most; as many as there are when absent or 0.
+    pub(super) fn limit(&self, name: &str) -> Result<usize, BadParams> {
+        let limit = self.count(name)?.filter(|limit| *limit > 0);
+        Ok(limit.unwrap_or(usize::MAX))
+    }
+
     /// A non-negative whole number; `None` when absent.
     pub(super) fn count(&self, name: &str) -> Result<Option<usize>, BadParams> {
         self.get(name)
@@ -128,6 +134,8 @@ mod tests {
         let params = parse("match[]=a&match%5B%5D=b%20c+d&limit=5&empty=&flag").unwrap();
         assert_eq!(params.all("match[]").collect::<Vec<_>>(), ["a", "b c d"]);
         assert_eq!(params.count("limit"), Ok(Some(5)));
+        assert_eq!(params.limit("limit"), Ok(5));
+        assert_eq!(parse("limit=0").unwrap().limit("limit"), Ok(usize::MAX));
         assert_eq!(params.get("empty"), None);
         assert_eq!(params.get("flag"), None);
         assert!(params.required("query").is_err());

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use model::level::detected_level;
+use model::level::level_name;
 use model::time::format_instant;
 use model::{Attributes, LogRecord, Resource, Scope, Seq, Span, Value};
+use query::severity::level_number;
 use query::text::text_of;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -22,7 +23,7 @@ pub(super) struct RecordJson {
     observed_timestamp: Option<String>,
     severity_number: i32,
     severity_text: String,
-    /// What the severity says or, when that is not set, the body.
+    /// The level that the record counts as: of its severity or, when that is not set, its texts.
     detected_level: &'static str,
     body: Json,
     trace_id: Option<String>,
@@ -45,10 +46,7 @@ impl RecordJson {
                 .then(|| format_instant(record.observed_timestamp)),
             severity_number: record.severity_number,
             severity_text: record.severity_text.clone(),
-            detected_level: detected_level(
-                record.severity_number,
-                &text_of(&record.body).unwrap_or_default(),
-            ),
+            detected_level: level_name(level_number(record)),
             body: value_json(&record.body),
             trace_id: record.trace_id.map(|id| id.to_string()),
             span_id: record.span_id.map(|id| id.to_string()),

@@ -63,8 +63,11 @@ fn written(answer: &Answer) -> [&str; 3] {
     })
 }
 
+/// A series' labels, and value and time (Unix ms) of its one sample.
+type Written<'a> = (&'a [(&'a str, &'a str)], f64, i64);
+
 /// `prometheus.WriteRequest` of series with one sample each.
-fn v1_message(series: &[(&[(&str, &str)], f64, i64)]) -> Vec<u8> {
+fn v1_message(series: &[Written<'_>]) -> Vec<u8> {
     let field = |number: u8, content: &[u8]| {
         let mut out = vec![number << 3 | 2];
         prost::encoding::encode_varint(content.len() as u64, &mut out);
@@ -203,7 +206,7 @@ async fn what_makes_no_sense_is_counted_and_the_rest_is_stored() {
     let server = Server::start().await;
     let time = now_ms();
     let day = 86_400_000;
-    let series: [(&[(&str, &str)], f64, i64); 6] = [
+    let series: [Written<'_>; 6] = [
         (&[("__name__", "kept"), ("empty", "")], 1.0, time),
         (&[("job", "nameless")], 1.0, time),
         (&[("__name__", "m"), ("a", "1"), ("a", "2")], 1.0, time),
@@ -298,7 +301,7 @@ async fn write_until_killed(url: String, begin: i64, next: Arc<AtomicI64>) -> Ve
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let series = ["a", "b", "c"].map(|part| [("__name__", "crash"), ("part", part)]);
-        let samples: Vec<(&[(&str, &str)], f64, i64)> = series
+        let samples: Vec<Written<'_>> = series
             .iter()
             .map(|labels| (&labels[..], number as f64, begin + number))
             .collect();

@@ -1,5 +1,5 @@
 // axe finds nothing serious on any page, in light and in dark.
-import { expect, expectAccessible, logsUrl, rows, search, test } from "./fixtures";
+import { expect, expectAccessible, logsUrl, metricsUrl, rows, search, test } from "./fixtures";
 
 for (const colorScheme of ["light", "dark"] as const) {
   test.describe(colorScheme, () => {
@@ -58,6 +58,37 @@ for (const colorScheme of ["light", "dark"] as const) {
     test("alerts", async ({ page }) => {
       await page.goto("/ui/alerts");
       await expect(page.getByRole("article").first()).toBeVisible({ timeout: 25_000 });
+      await expectAccessible(page);
+    });
+
+    test("metrics, with a graph, a held point and exemplars", async ({ page, scenario }) => {
+      const queries = ["rate(http_server_requests_total[1m])", "process_memory_usage_bytes", "sum("];
+      await page.goto(metricsUrl(scenario, queries, { exemplars: "1" }));
+      await expect(page.getByRole("region", { name: "Legend" })).toBeVisible();
+      await page.getByTestId("graph").focus();
+      await page.keyboard.press("ArrowLeft");
+      await page.keyboard.press("Enter");
+      await expect(page.getByRole("dialog", { name: "Values at this time" })).toBeVisible();
+      await expectAccessible(page);
+    });
+
+    test("metrics, as a table and what is offered while writing", async ({ page, scenario }) => {
+      await page.goto(metricsUrl(scenario, ["http_server_requests_total"], { view: "table" }));
+      await expect(page.getByRole("region", { name: "Values" })).toBeVisible();
+      await page.getByRole("textbox", { name: "Query A", exact: true }).click();
+      await page.keyboard.type("{htt");
+      await expect(page.getByRole("listbox")).toBeVisible();
+      await expectAccessible(page);
+    });
+
+    test("metrics, browsing and cardinality", async ({ page, scenario }) => {
+      await page.goto(metricsUrl(scenario, [], { view: "cardinality", metric: "http_server_requests_total" }));
+      await expect(page.getByTestId("series-count")).toBeVisible();
+      await expectAccessible(page);
+      await page.keyboard.press("m");
+      const browser = page.getByRole("dialog", { name: "Metrics" });
+      await browser.getByRole("button", { name: /^http_server_requests_total/ }).click();
+      await expect(browser.getByTestId("series-count")).toBeVisible();
       await expectAccessible(page);
     });
 

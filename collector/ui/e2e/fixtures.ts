@@ -41,6 +41,15 @@ export function logsUrl(scenario: Scenario, query: string, times?: { from: numbe
   return `/ui/logs?${params.toString()}`;
 }
 
+/** The Metrics page over the whole scenario with these queries. */
+export function metricsUrl(scenario: Scenario, queries: string[], more: Record<string, string> = {}): string {
+  const params = new URLSearchParams(queries.map((query) => ["q", query]));
+  params.set("from", new Date(scenario.start).toISOString());
+  params.set("to", new Date(scenario.start + 600_000).toISOString());
+  for (const [name, value] of Object.entries(more)) params.set(name, value);
+  return `/ui/metrics?${params.toString()}`;
+}
+
 export const rows = (page: Page) => page.locator("[role=rowgroup] [role=row]");
 export const search = (page: Page) => page.getByRole("textbox", { name: "Search" });
 export const total = (page: Page) => page.getByTestId("total");

@@ -1,6 +1,7 @@
 // Starts the server, sends it the scenario, and hands its address to the tests.
 import { readFileSync } from "node:fs";
-import { sendGauge, sendLogs } from "./otlp";
+import { metrics } from "./metricsScenario";
+import { sendGauge, sendLogs, sendMetrics } from "./otlp";
 import { MINUTES, records, type Scenario } from "./scenario";
 import { startServer } from "./server";
 
@@ -18,6 +19,7 @@ export default async function globalSetup(): Promise<() => Promise<void>> {
     // Some records lie in a sealed split, the others in the head.
     if (at === 3 * BATCH) await flush(url);
   }
+  await sendMetrics(otlp, "task-api", metrics(start));
   await sendGauge(otlp, "demo_failures", 40);
   const scenario: Scenario = { url, otlp, mails: server.mails, start };
   process.env.WATCHKEEPER_SCENARIO = JSON.stringify(scenario);

@@ -60,6 +60,77 @@ export async function sendGauge(otlp: string, name: string, value: number): Prom
   await send(otlp, "metrics", { resourceMetrics });
 }
 
+interface Point {
+  /** Unix ms; where a sum or histogram began to count. */
+  start: number;
+  /** Unix ms. */
+  time: number;
+  attributes?: Record<string, string>;
+}
+
+/** One metric with its points; one of the kinds is given. Sums and histograms are cumulative. */
+export interface SentMetric {
+  name: string;
+  description: string;
+  /** UCUM. */
+  unit: string;
+  gauge?: (Point & { value: number })[];
+  sum?: (Point & { value: number })[];
+  histogram?: (Point & { counts: number[]; sum: number; exemplar?: { time: number; value: number; traceId: string } })[];
+  /** Of the histogram's buckets. */
+  borders?: number[];
+  /** Counts of the buckets of scale 0 from 1 upwards. */
+  exponential?: (Point & { counts: number[]; sum: number })[];
+}
+
+const CUMULATIVE = 2;
+
+export async function sendMetrics(otlp: string, service: string, metrics: SentMetric[]): Promise<void> {
+  const scopeMetrics = [{ metrics: metrics.map(metricJson) }];
+  await send(otlp, "metrics", { resourceMetrics: [{ resource: resource(service), scopeMetrics }] });
+}
+
+function metricJson({ name, description, unit, gauge, sum, histogram, exponential, borders }: SentMetric): AnyValue {
+  const about = { name, description, unit };
+  if (gauge !== undefined) return { ...about, gauge: { dataPoints: gauge.map(numberPoint) } };
+  if (sum !== undefined) {
+    const dataPoints = sum.map(numberPoint);
+    return { ...about, sum: { aggregationTemporality: CUMULATIVE, isMonotonic: true, dataPoints } };
+  }
+  if (exponential !== undefined) {
+    const dataPoints = exponential.map(({ counts, ...point }) => ({
+      ...countedPoint(point, counts),
+      scale: 0,
+      zeroCount: "0",
+      positive: { offset: 0, bucketCounts: counts.map(String) },
+    }));
+    return { ...about, exponentialHistogram: { aggregationTemporality: CUMULATIVE, dataPoints } };
+  }
+  const dataPoints = (histogram ?? []).map(({ counts, exemplar, ...point }) => ({
+    ...countedPoint(point, counts),
+    explicitBounds: borders,
+    bucketCounts: counts.map(String),
+    ...(exemplar === undefined ? {} : { exemplars: [exemplarJson(exemplar)] }),
+  }));
+  return { ...about, histogram: { aggregationTemporality: CUMULATIVE, dataPoints } };
+}
+
+function pointJson({ start, time, attributes }: Point): AnyValue {
+  return { startTimeUnixNano: `${start}000000`, timeUnixNano: `${time}000000`, attributes: keyValues(attributes) };
+}
+
+function numberPoint({ value, ...point }: Point & { value: number }): AnyValue {
+  return { ...pointJson(point), asDouble: value };
+}
+
+function countedPoint({ sum, ...point }: Point & { sum: number }, counts: number[]): AnyValue {
+  return { ...pointJson(point), count: String(counts.reduce((all, count) => all + count, 0)), sum };
+}
+
+function exemplarJson({ time, value, traceId }: { time: number; value: number; traceId: string }): AnyValue {
+  return { timeUnixNano: `${time}000000`, asDouble: value, traceId, spanId: "00f067aa0ba902b7" };
+}
+
 async function send(otlp: string, signal: string, body: unknown): Promise<void> {
   const response = await fetch(`http://${otlp}/v1/${signal}`, {
     method: "POST",

@@ -62,6 +62,22 @@ test("find goes through the loaded rows that show the text", async ({ page, scen
   await expect(bar).toHaveCount(0);
 });
 
+test("a level that only the text states is found, shown and counted", async ({ page, scenario }) => {
+  const sent = (body: string): SentLog => ({ time: Date.now() - 1000, severity: 0, body, service: "plain-text" });
+  await sendLogs(scenario.otlp, [sent("[ERROR] payment refused"), sent("level=warn slow"), sent("no error was found")]);
+  const link = (query: string) => `/ui/logs?q=${encodeURIComponent(query)}`;
+  await page.goto(link("service:plain-text"));
+  await expect(rows(page)).toHaveCount(3);
+  const levels = page.locator("[role=rowgroup] [role=row][data-level]");
+  const shown = await levels.evaluateAll((found) => found.map((row) => row.getAttribute("data-level")));
+  expect(shown.sort()).toEqual(["error", "unset", "warn"]);
+  await page.goto(link("service:plain-text severity:>=error"));
+  await expect(rows(page)).toHaveCount(1);
+  await rows(page).first().click();
+  const drawer = page.getByRole("complementary", { name: "Record" });
+  await expect(drawer).toContainText("error by its text (sent: 0)");
+});
+
 test("rows wrap and stand further apart when asked", async ({ page, scenario }) => {
   await page.goto(logsUrl(scenario, "severity:error", failingRange(scenario.start)));
   const height = async () => (await rows(page).first().boundingBox())?.height;

@@ -67,6 +67,8 @@ struct Setup {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    // Fails only when one is installed already.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     match Arguments::parse().measurement {
         Measurement::Logs { setup, sizes } => logs::measure(&setup, &sizes).await,
         Measurement::Mixed {

@@ -88,6 +88,11 @@ impl Labels {
         Self::new(kept.chain([(Arc::from(name), Arc::from(value))]))
     }
 
+    /// This set together with `over`, whose value counts where both have a label.
+    pub fn overlaid(&self, over: &Self) -> Self {
+        Self::new(self.0.iter().chain(over.0.iter()).cloned())
+    }
+
     /// This set without `name`.
     pub fn without(&self, name: &str) -> Self {
         self.filter(|candidate| candidate != name)
@@ -249,6 +254,8 @@ mod tests {
             [("b", "2")]
         );
         assert_eq!(labels.get("c"), None);
+        let overlaid = labels.overlaid(&Labels::new([("b", "3"), ("d", "4")]));
+        assert_eq!(overlaid, Labels::new([("a", "x"), ("b", "3"), ("d", "4")]));
     }
 
     #[test]

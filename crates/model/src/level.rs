@@ -11,14 +11,15 @@ use crate::log::severity_from_name;
 const KEYED_BYTES: usize = 2 << 10;
 /// How far into a text a level that stands alone is looked for, bytes: before the message.
 const HEADER_BYTES: usize = 128;
+/// So many words in small letters in a row are the message: what comes after is no header.
+const MESSAGE_WORDS: usize = 4;
 
-/// Loki's `detected_level` of a record: `trace`, `debug`, `info`, `warn`, `error`, `critical`, or
-/// `unknown` when neither the severity number nor the text tells.
-pub fn detected_level(severity_number: i32, text: &str) -> &'static str {
-    match severity_number {
-        0 => level_name(severity_in_text(text).unwrap_or(0)),
-        set => level_name(set),
-    }
+/// The lowest OTLP severity number of the level that a record without a severity number states: in
+/// its severity text (`ERROR`, `warn`, `E`, OTLP's `INFO2`) or else in its body's text.
+pub fn stated_severity(severity_text: &str, body: &str) -> Option<i32> {
+    let name = severity_text.trim();
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    value(name.as_bytes()).or_else(|| severity_in_text(body))
 }
 
 /// Loki's word for a severity number: that of OTLP, except `critical` for 21–24 and `unknown`.
@@ -71,24 +72,32 @@ fn letter_severity(letter: u8) -> Option<i32> {
     }
 }
 
-/// Whether a key names a level.
+/// The keys that name a level, in any case.
+const LEVEL_KEYS: [&[u8]; 13] = [
+    b"level",
+    b"lvl",
+    b"severity",
+    b"loglevel",
+    b"log_level",
+    b"log.level",
+    b"log-level",
+    b"levelname",
+    b"severity_text",
+    b"severitytext",
+    b"@level",
+    b"@l",
+    b"sev",
+];
+
 fn is_level_key(key: &[u8]) -> bool {
-    const KEYS: [&[u8]; 13] = [
-        b"level",
-        b"lvl",
-        b"severity",
-        b"loglevel",
-        b"log_level",
-        b"log.level",
-        b"log-level",
-        b"levelname",
-        b"severity_text",
-        b"severitytext",
-        b"@level",
-        b"@l",
-        b"sev",
-    ];
-    KEYS.iter().any(|known| key.eq_ignore_ascii_case(known))
+    LEVEL_KEYS
+        .iter()
+        .any(|known| key.eq_ignore_ascii_case(known))
+}
+
+/// Whether the key of a level ends with this byte.
+fn ends_level_key(byte: u8) -> bool {
+    matches!(byte.to_ascii_lowercase(), b'l' | b'y' | b'e' | b't' | b'v')
 }
 
 /// Prefixes of a fixed form: `<3>` of syslog, `E0102 15:04:05` of glog and klog, `E/Tag(` of
@@ -126,6 +135,10 @@ fn keyed(text: &[u8]) -> Option<i32> {
         .filter(|(_, byte)| matches!(byte, b'=' | b':'));
     for (at, _) in separators {
         let before = text[..at].strip_suffix(b"\"").unwrap_or(&text[..at]);
+        // Most keys are others, which their last letter tells.
+        if !before.last().is_some_and(|last| ends_level_key(*last)) {
+            continue;
+        }
         let start = before
             .iter()
             .rposition(|byte| !is_key_byte(*byte))
@@ -235,8 +248,12 @@ fn numeric(digits: &[u8]) -> Option<i32> {
 fn in_header(text: &[u8]) -> Option<i32> {
     let mut at = 0;
     let mut before = b' ';
+    // Words in small letters with one space between, and where the last of them ends.
+    let (mut words, mut end) = (0, 0);
     while at < text.len() {
-        if let Some(length) = escape_sequence(&text[at..]) {
+        if text[at] == 0x1b
+            && let Some(length) = escape_sequence(&text[at..])
+        {
             at += length;
             before = b' ';
             continue;
@@ -254,6 +271,14 @@ fn in_header(text: &[u8]) -> Option<i32> {
         let after = text.get(at + length).copied().unwrap_or(b' ');
         if let Some(severity) = standing_alone(token, before, after, at == 0) {
             return Some(severity);
+        }
+        if token.iter().all(u8::is_ascii_lowercase) {
+            let follows = before == b' ' && at == end + 1;
+            words = if follows { words + 1 } else { 1 };
+            end = at + length;
+            if words == MESSAGE_WORDS {
+                return None;
+            }
         }
         at += length;
         before = token[length - 1];
@@ -303,6 +328,10 @@ fn escape_sequence(text: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn level_in(text: &str) -> &'static str {
+        level_name(severity_in_text(text).unwrap_or(0))
+    }
 
     #[test]
     fn texts_state_their_level() {
@@ -367,20 +396,57 @@ mod tests {
             ("an error: in the middle", "unknown"),
             ("INFORMATION_SCHEMA was read", "unknown"),
             ("GET /debug HTTP/1.1", "unknown"),
+            ("it was said that ERROR is a word", "unknown"),
+            ("Jan  1 00:00:00 myhost myapp: ERROR it broke", "error"),
+            ("one two three ERROR it broke", "error"),
             ("", "unknown"),
             ("{", "unknown"),
             ("größer [info] ü", "info"),
         ];
         for (text, expected) in cases {
-            assert_eq!(detected_level(0, text), expected, "{text:?}");
+            assert_eq!(level_in(text), expected, "{text:?}");
         }
     }
 
     #[test]
-    fn a_severity_that_is_set_wins_over_the_text() {
-        assert_eq!(detected_level(9, "[ERROR] x"), "info");
-        assert_eq!(detected_level(24, ""), "critical");
-        assert_eq!(detected_level(99, "[ERROR] x"), "unknown");
+    fn every_key_of_a_level_ends_as_one() {
+        for key in LEVEL_KEYS {
+            assert!(key.last().is_some_and(|last| ends_level_key(*last)));
+        }
+    }
+
+    #[test]
+    fn a_severity_text_tells_before_the_body() {
+        let cases = [
+            ("ERROR", "level=info", Some(17)),
+            (" warn ", "", Some(13)),
+            ("INFO2", "[ERROR] x", Some(9)),
+            ("E", "", Some(17)),
+            ("unset", "[ERROR] x", Some(17)),
+            ("stderr", "[ERROR] x", Some(17)),
+            ("3", "x", None),
+            ("", "[WARN] x", Some(13)),
+            ("", "", None),
+        ];
+        for (severity_text, body, expected) in cases {
+            let stated = stated_severity(severity_text, body);
+            assert_eq!(stated, expected, "{severity_text:?} {body:?}");
+        }
+    }
+
+    #[test]
+    fn levels_have_lokis_names() {
+        let cases = [
+            (0, "unknown"),
+            (1, "trace"),
+            (10, "info"),
+            (13, "warn"),
+            (24, "critical"),
+            (99, "unknown"),
+        ];
+        for (number, name) in cases {
+            assert_eq!(level_name(number), name, "{number}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 pub mod histogram;
 pub mod id;
 pub mod ingest;
+pub mod json;
 pub mod labels;
 pub mod level;
 pub mod log;

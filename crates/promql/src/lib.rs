@@ -14,6 +14,7 @@ pub mod functions;
 pub mod matching;
 pub mod memory;
 mod parser;
+mod pretty;
 mod printer;
 pub mod series_notation;
 mod source;
@@ -25,6 +26,7 @@ pub use ast::Expr;
 pub use error::ParseError;
 pub use eval::{CancelFlag, ErrorKind, EvalError, EvalOptions, Limits, instant, range};
 pub use parser::{MAX_DEPTH, parse, parse_selector};
+pub use pretty::pretty;
 pub use source::{Names, SelectLimits, SeriesSource, SourceError, Window};
 pub use span::Span;
 pub use value::{

@@ -111,6 +111,11 @@ impl CompiledMatchers {
             .map(Self)
     }
 
+    /// The matchers, in the order in which they were given.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &CompiledMatcher> {
+        self.0.iter()
+    }
+
     /// Whether `labels` pass every matcher.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.0

@@ -48,13 +48,15 @@ impl fmt::Display for Number {
 
 impl fmt::Display for Binary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.left, self.operator(), self.right)
+    }
+}
+
+impl Binary {
+    /// What stands between the operands: `== bool on (job) group_left ()`.
+    pub(crate) fn operator(&self) -> String {
         let bool = if self.return_bool { " bool" } else { "" };
-        let op = self.op.as_str();
-        write!(
-            f,
-            "{} {op}{bool}{} {}",
-            self.left, self.matching, self.right
-        )
+        format!("{}{bool}{}", self.op.as_str(), self.matching)
     }
 }
 
@@ -90,16 +92,25 @@ impl fmt::Display for VectorMatching {
 
 impl fmt::Display for Aggregate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.op.as_str())?;
+        let head = self.head();
+        match &self.parameter {
+            Some(parameter) => write!(f, "{head}({parameter}, {})", self.operand),
+            None => write!(f, "{head}({})", self.operand),
+        }
+    }
+}
+
+impl Aggregate {
+    /// What stands before the parenthesis: `sum by (job) `, or just `sum`.
+    pub(crate) fn head(&self) -> String {
+        let op = self.op.as_str();
         let labels = LabelList(&self.grouping.labels);
         if self.grouping.without {
-            write!(f, " without ({labels}) ")?;
+            format!("{op} without ({labels}) ")
         } else if !self.grouping.labels.is_empty() {
-            write!(f, " by ({labels}) ")?;
-        }
-        match &self.parameter {
-            Some(parameter) => write!(f, "({parameter}, {})", self.operand),
-            None => write!(f, "({})", self.operand),
+            format!("{op} by ({labels}) ")
+        } else {
+            op.to_owned()
         }
     }
 }
@@ -191,11 +202,18 @@ impl fmt::Display for RangeSelector {
 
 impl fmt::Display for Subquery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}[{}:", self.expr, self.range)?;
-        if let Some(step) = &self.step {
-            write!(f, "{step}")?;
-        }
-        write!(f, "]{}{}", self.time.at_suffix(), self.time.offset_suffix())
+        write!(f, "{}{}", self.expr, self.suffix())
+    }
+}
+
+impl Subquery {
+    /// What stands behind the instant query: `[1h:5m] offset 1d`.
+    pub(crate) fn suffix(&self) -> String {
+        let range = &self.range;
+        let step = self.step.as_ref().map(ToString::to_string);
+        let step = step.unwrap_or_default();
+        let (at, offset) = (self.time.at_suffix(), self.time.offset_suffix());
+        format!("[{range}:{step}]{at}{offset}")
     }
 }
 

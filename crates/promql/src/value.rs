@@ -249,4 +249,8 @@ pub struct QueryResult {
     pub samples_read: usize,
     /// Series loaded from the source, counted per selector.
     pub series_read: usize,
+    /// Samples that the steps looked at: one seen by the windows of several steps counts for
+    /// each. Steps of a subquery count as often as they are computed. 0 unless
+    /// [`crate::EvalOptions::counts_samples`].
+    pub samples_seen: u64,
 }

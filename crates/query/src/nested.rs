@@ -1,9 +1,8 @@
 //! Values inside of values: `user.id` reaches into the map under the key `user`.
 
-use std::fmt;
-
 use model::Value;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use model::json::AnyJson;
+use serde::de::DeserializeSeed as _;
 
 /// What stands under `path`: the first entry of exactly this key, else what the map under a part
 /// of the path before a dot has under the rest, the shortest such part deciding.
@@ -26,7 +25,10 @@ pub fn find_in_json(text: &str, path: &str) -> Option<Value> {
     if !text.trim_start().starts_with('{') {
         return None;
     }
-    let Ok(Json(Value::Map(entries))) = serde_json::from_str(text) else {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = AnyJson(|_| true).deserialize(&mut reader);
+    let whole = read.and_then(|value| reader.end().map(|()| value));
+    let Ok(Value::Map(entries)) = whole else {
         return None;
     };
     let mut is_plain = true;
@@ -63,79 +65,18 @@ fn follow<'a>(
     None
 }
 
-/// A JSON value with its keys in the order in which they stand, repeated ones included.
-struct Json(Value);
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor).map(Self)
-    }
-}
-
-struct JsonVisitor;
-
-impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Empty)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(Value::Bool(flag))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Int(number))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(match i64::try_from(number) {
-            Ok(number) => Value::Int(number),
-            Err(_) => Value::Double(number as f64),
-        })
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Double(number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::from(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(Json(item)) = elements.next_element()? {
-            items.push(item);
-        }
-        Ok(Value::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some((key, Json(value))) = map.next_entry::<String, Json>()? {
-            entries.push((key, value));
-        }
-        Ok(Value::Map(entries))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_path_reaches_into_maps() {
-        let json = r#" {"a":{"b":{"c":1},"b.c":2},"a.x":3,"n":null,"l":[{"b":4}],"a":{"late":5}}"#;
+        let json = r#" {"a":{"b":{"c":1},"b.c":2},"a.x":3,"n":null,"l":[{"b":4}],"a":{"late":5},"big":18446744073709551615}"#;
         let cases = [
             ("a.b.c", Some(Value::Int(2))),
             ("a.x", Some(Value::Int(3))),
             ("n", Some(Value::Empty)),
+            ("big", Some(Value::from("18446744073709551615"))),
             ("a.late", None),
             ("l.b", None),
             ("a.b.c.d", None),

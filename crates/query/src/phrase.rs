@@ -1,5 +1,7 @@
 //! Tests of words that follow each other in a text.
 
+use memchr::memchr2_iter;
+
 use crate::glob::{Glob, Part};
 use crate::term_pattern::TermPattern;
 use crate::words;
@@ -24,6 +26,16 @@ impl WordTest {
         match glob.as_prefix() {
             Some(beginning) => Self::StartsWith(beginning.to_owned()),
             None => Self::Fits(TermPattern::glob(glob)),
+        }
+    }
+
+    /// Whether a word of `text` may pass, by its letters alone; `text` is ASCII.
+    ///
+    /// Most texts lack the word, and are told by that far sooner than by being cut into words.
+    fn may_match_in(&self, text: &str) -> bool {
+        match self {
+            Self::Equals(part) | Self::StartsWith(part) => contains_ignoring_case(text, part),
+            Self::Fits(_) => true,
         }
     }
 
@@ -103,6 +115,9 @@ impl Phrase {
         let Some((first, rest)) = self.tests.split_first() else {
             return false;
         };
+        if text.is_ascii() && !self.tests.iter().all(|test| test.may_match_in(text)) {
+            return false;
+        }
         let mut candidates = words::split(text);
         while let Some(word) = candidates.next() {
             if first.matches(word) && self.follow(rest, candidates.clone()) {
@@ -134,6 +149,18 @@ impl Phrase {
         }
         false
     }
+}
+
+/// Whether an ASCII text contains `part`, which is in lower case, in any case.
+fn contains_ignoring_case(text: &str, part: &str) -> bool {
+    let (text, part) = (text.as_bytes(), part.as_bytes());
+    let Some(&first) = part.first() else {
+        return true;
+    };
+    memchr2_iter(first, first.to_ascii_uppercase(), text).any(|start| {
+        let candidate = text.get(start..start + part.len());
+        candidate.is_some_and(|candidate| candidate.eq_ignore_ascii_case(part))
+    })
 }
 
 /// Cuts a text with wildcards into words with wildcards, in lower case.

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 use model::TimeRange;
 
-use crate::schema::{self, BODY, Keys, SEQ, TIMESTAMP};
+use crate::schema::{self, BODY, Keys, LEVEL_NUMBER, SEQ, TIMESTAMP};
 
 /// Which end of a time range comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -237,14 +237,44 @@ fn grouped(
         .build()?;
     let time = cast(ident(TIMESTAMP), DataType::Int64);
     let bucket = (time - lit(histogram.origin)) / lit(histogram.step);
-    let mut groups = vec![bucket.alias("bucket")];
+    let mut raw = vec![bucket.alias("bucket")];
+    let mut named = vec![ident("bucket")];
+    let mut has_level = false;
     for (index, value) in histogram.by.into_iter().enumerate() {
-        let text = value.cast_to(&DataType::Utf8, filtered.schema())?;
-        groups.push(text.alias(format!("by_{index}")));
+        let name = format!("by_{index}");
+        let is_level = is_of_level(&value);
+        let text = value
+            .cast_to(&DataType::Utf8, filtered.schema())?
+            .alias(&name);
+        if !is_level {
+            raw.push(text);
+            named.push(ident(name));
+            continue;
+        }
+        named.push(text);
+        if !std::mem::replace(&mut has_level, true) {
+            raw.push(ident(LEVEL_NUMBER));
+        }
     }
-    LogicalPlanBuilder::new(filtered)
-        .aggregate(groups, measures)?
-        .build()
+    let totals: Vec<Expr> = measures.iter().map(total).collect();
+    let counted = LogicalPlanBuilder::new(filtered).aggregate(raw, measures)?;
+    match has_level {
+        // Rows are counted by the number; only its few values become names.
+        true => counted.aggregate(named, totals)?.build(),
+        false => counted.build(),
+    }
+}
+
+/// Whether a value is made of the record's level alone.
+fn is_of_level(value: &Expr) -> bool {
+    let columns = value.column_refs();
+    !columns.is_empty() && columns.iter().all(|column| column.name == LEVEL_NUMBER)
+}
+
+/// What a measure of parts adds up to, under the measure's own name.
+fn total(measure: &Expr) -> Expr {
+    let (_, name) = measure.qualified_name();
+    sum(ident(&name)).alias(name)
 }
 
 /// The combinations of values that matching rows have.

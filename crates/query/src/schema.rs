@@ -27,6 +27,9 @@ pub const OBSERVED_TIMESTAMP: &str = "observed_timestamp";
 pub const SEQ: &str = "seq";
 /// OTLP's severity number; 0 when not set.
 pub const SEVERITY_NUMBER: &str = "severity_number";
+/// The severity number that a record counts as: its own when it is not 0, else the lowest one of the
+/// level that its severity text or its body states, else 0.
+pub const LEVEL_NUMBER: &str = "level_number";
 /// The source's own word for the severity.
 pub const SEVERITY_TEXT: &str = "severity_text";
 /// A log record's message; a body that is no string is JSON.
@@ -244,6 +247,7 @@ fn logs_fields() -> Vec<Field> {
         Field::new(SEQ, DataType::Int64, false),
         Field::new(SEVERITY_NUMBER, DataType::Int32, false),
         Field::new(SEVERITY_TEXT, DataType::Utf8, true),
+        Field::new(LEVEL_NUMBER, DataType::Int32, false),
         Field::new(BODY, DataType::Utf8, true),
         Field::new(TRACE_ID, DataType::Utf8, true),
         Field::new(SPAN_ID, DataType::Utf8, true),

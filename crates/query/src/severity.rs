@@ -1,29 +1,36 @@
-//! Severity as an expression: the names that people filter and group by.
+//! The level of a record, and expressions of it: the names that people filter and group by.
+//!
+//! A record's level is that of its severity number or, when none was sent, the one that its texts
+//! state ([`model::level`]). The table `logs` has it as the column `level_number`.
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{Expr, ident, lit};
+use model::LogRecord;
+use model::level::{level_name, stated_severity};
 use model::log::severity_name;
 
-use crate::schema::SEVERITY_NUMBER;
+use crate::schema::LEVEL_NUMBER;
+use crate::text::text_of;
 
-/// The seven names of [`model::log::severity_name`], by the column `severity_number`.
+/// What the column `level_number` has for a record: its severity number when that is set, else
+/// the lowest number of the level that its texts state, else 0.
+pub fn level_number(record: &LogRecord) -> i32 {
+    if record.severity_number != 0 {
+        return record.severity_number;
+    }
+    let body = text_of(&record.body).unwrap_or_default();
+    stated_severity(&record.severity_text, &body).unwrap_or(0)
+}
+
+/// The seven names of [`model::log::severity_name`], by the column `level_number`.
 pub fn name_value() -> Expr {
     by_level(severity_name)
 }
 
 /// Loki's `detected_level`: `critical` for fatal, `unknown` for unset, else the same names.
 pub fn detected_level_value() -> Expr {
-    by_level(detected_level)
-}
-
-/// Loki's `detected_level` of one severity number.
-pub fn detected_level(number: i32) -> &'static str {
-    match severity_name(number) {
-        "fatal" => "critical",
-        "unset" => "unknown",
-        name => name,
-    }
+    by_level(level_name)
 }
 
 /// The severity numbers from the first to the last of the level that `number` belongs to.
@@ -42,7 +49,7 @@ fn by_level(name: fn(i32) -> &'static str) -> Expr {
         .step_by(4)
         .map(|first| {
             let (first, last) = level_bounds(first);
-            let within = ident(SEVERITY_NUMBER).between(lit(first), lit(last));
+            let within = ident(LEVEL_NUMBER).between(lit(first), lit(last));
             (Box::new(within), Box::new(text(name(first))))
         })
         .collect();
@@ -65,8 +72,5 @@ mod tests {
         for (number, bounds) in cases {
             assert_eq!(level_bounds(number), bounds, "{number}");
         }
-        assert_eq!(detected_level(21), "critical");
-        assert_eq!(detected_level(0), "unknown");
-        assert_eq!(detected_level(13), "warn");
     }
 }

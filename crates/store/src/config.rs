@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use crate::retention::{Retention, RetentionRule, ServicePattern};
+pub use crate::retention::{MetricPattern, Retention, RetentionRule, ServicePattern};
 
 /// The settings of one [`crate::Store`].
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct StoreConfig {
     pub storage: StorageConfig,
     /// Bounds of queries.
     pub query: QueryConfig,
+    /// How many series there may be.
+    pub series: SeriesConfig,
 }
 
 /// Settings of the ingest log's segments.
@@ -72,6 +74,16 @@ pub struct StorageConfig {
     pub min_free_bytes: u64,
 }
 
+/// How many series a tenant may have at the same time. A series is active when it had a sample in
+/// the last hour; samples of series that would be too many are refused one by one.
+#[derive(Debug, Clone, Default)]
+pub struct SeriesConfig {
+    /// Active series of one tenant; `None` sets no limit.
+    pub per_tenant: Option<usize>,
+    /// Active series of one tenant and metric name; `None` sets no limit.
+    pub per_metric: Option<usize>,
+}
+
 /// Bounds of every query.
 #[derive(Debug, Clone)]
 pub struct QueryConfig {
@@ -91,13 +103,14 @@ impl StoreConfig {
         Self {
             data_dir: data_dir.into(),
             database_url: None,
-            memory_bytes: 320 << 20,
+            memory_bytes: 160 << 20,
             log: LogConfig::default(),
             head: HeadConfig::default(),
             retention: Retention::default(),
             compaction: CompactionConfig::default(),
             storage: StorageConfig::default(),
             query: QueryConfig::default(),
+            series: SeriesConfig::default(),
         }
     }
 }

@@ -36,14 +36,15 @@ mod engine;
 mod postgres_for_tests;
 
 pub use config::{
-    CompactionConfig, HeadConfig, LogConfig, QueryConfig, Retention, RetentionRule, ServicePattern,
-    StorageConfig, StoreConfig,
+    CompactionConfig, HeadConfig, LogConfig, MetricPattern, QueryConfig, Retention, RetentionRule,
+    SeriesConfig, ServicePattern, StorageConfig, StoreConfig,
 };
 pub use database::{Database, DatabaseKind, Migration};
 pub use engine::{LogPages, ShutdownReport, Store, TenantSeries};
 pub use error::{IngestError, Position, QueryError, StoreError};
 pub use follow::{Followed, Follower};
 pub use ingest::{IngestOutcome, IngestRequest, Readiness, RejectedCount};
+pub use metrics::{Cardinality, CardinalityOptions, SeriesExemplars};
 pub use search::{
     Change, ContextPage, FacetPage, FieldKind, FieldName, FieldPage, FieldType, FoundRecord,
     HistogramBucket, HistogramPage, HistogramStep, LogContext, LogExport, LogFacets, LogFields,

@@ -239,6 +239,7 @@ mod tests {
                 tenant: None,
                 signal: None,
                 service: Some("web".parse().unwrap()),
+                metric: None,
                 keep: Duration::from_secs(3_600),
             }],
             ..Retention::default()

@@ -54,6 +54,12 @@ pub enum RejectReason {
     /// An action of a bulk request that would change what is stored.
     #[error("only the actions index and create are supported: log records never change")]
     UnsupportedAction,
+    /// A sample of a new series of a tenant that has as many as it may have.
+    #[error("new series refused: the tenant has reached its limit of active series")]
+    TooManySeries,
+    /// A sample of a new series of a metric that has as many as it may have.
+    #[error("new series refused: the metric has reached its limit of active series")]
+    TooManySeriesOfMetric,
     /// A series without a `__name__`.
     #[error("series has no metric name")]
     NoMetricName,
@@ -76,7 +82,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, in the order of their codes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidTraceId,
         Self::InvalidSpanId,
         Self::TimeOutOfRange,
@@ -87,6 +93,8 @@ impl RejectReason {
         Self::InvalidDocument,
         Self::InvalidTime,
         Self::UnsupportedAction,
+        Self::TooManySeries,
+        Self::TooManySeriesOfMetric,
         Self::NoMetricName,
         Self::NamelessLabel,
         Self::DuplicateLabel,
@@ -108,6 +116,8 @@ impl RejectReason {
             Self::InvalidDocument => "invalid_document",
             Self::InvalidTime => "invalid_time",
             Self::UnsupportedAction => "unsupported_action",
+            Self::TooManySeries => "too_many_series",
+            Self::TooManySeriesOfMetric => "too_many_series_of_metric",
             Self::NoMetricName => "no_metric_name",
             Self::NamelessLabel => "nameless_label",
             Self::DuplicateLabel => "duplicate_label",

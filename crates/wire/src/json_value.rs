@@ -1,13 +1,10 @@
-//! Any JSON value as the model's, within a budget of memory.
-//!
-//! Members keep their order and their duplicates. A number is an integer when 64 signed bits hold
-//! it, an unsigned one past them a text of its digits, anything else a double.
+//! Any JSON value as the model's ([`model::json`]), within a budget of memory.
 
 use std::cell::Cell;
-use std::fmt;
 
 use model::Value;
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use model::json::AnyJson;
+use serde::de::DeserializeSeed as _;
 
 use crate::otlp::DecodeError;
 
@@ -46,81 +43,6 @@ impl Budget {
     }
 }
 
-/// Reads one value; an error when the budget is spent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AnyJson<'b>(pub(crate) &'b Budget);
-
-impl AnyJson<'_> {
-    fn charge<E: de::Error>(self, bytes: usize) -> Result<(), E> {
-        if self.0.take(bytes) {
-            return Ok(());
-        }
-        Err(E::custom("too many values"))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for AnyJson<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        self.charge(size_of::<Value>())?;
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AnyJson<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Empty)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(Value::Bool(flag))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Int(number))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(match i64::try_from(number) {
-            Ok(number) => Value::Int(number),
-            Err(_) => Value::String(number.to_string()),
-        })
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Double(number))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        self.charge(text.len())?;
-        Ok(Value::String(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(element) = elements.next_element_seed(self)? {
-            array.push(element);
-        }
-        Ok(Value::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut map = Vec::new();
-        while let Some(key) = members.next_key::<String>()? {
-            self.charge(size_of::<String>() + key.len())?;
-            map.push((key, members.next_value_seed(self)?));
-        }
-        Ok(Value::Map(map))
-    }
-}
-
 /// The value that `text` is.
 ///
 /// # Errors
@@ -128,7 +50,7 @@ impl<'de> Visitor<'de> for AnyJson<'_> {
 /// No JSON, or more values than the budget holds.
 pub(crate) fn read(text: &[u8], budget: &Budget) -> Result<Value, DecodeError> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let read = AnyJson(budget).deserialize(&mut reader);
+    let read = AnyJson(|bytes| budget.take(bytes)).deserialize(&mut reader);
     let whole = read.and_then(|value| reader.end().map(|()| value));
     whole.map_err(|err| match budget.is_spent() {
         true => DecodeError::TooHeavy {

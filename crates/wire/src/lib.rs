@@ -8,6 +8,7 @@ pub mod admission;
 pub mod compression;
 pub mod derived;
 pub mod elasticsearch;
+pub mod exposition;
 mod json_value;
 pub mod loki;
 pub mod metric_batch;

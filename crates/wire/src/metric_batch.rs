@@ -235,6 +235,24 @@ impl MetricBatch {
         }
     }
 
+    /// Calls `visit` with each series and its samples.
+    pub fn each_series(&self, mut visit: impl FnMut(BatchSeries<'_>, &[BatchSample])) {
+        let (mut labels, mut samples) = (self.labels.as_slice(), self.samples.as_slice());
+        for span in &self.series {
+            let (own_labels, rest) = labels.split_at(span.labels as usize);
+            labels = rest;
+            let (own, rest) = samples.split_at(span.samples as usize);
+            samples = rest;
+            let series = BatchSeries {
+                text: &self.text,
+                labels: own_labels,
+                hash: span.hash,
+                temporality: span.temporality,
+            };
+            visit(series, own);
+        }
+    }
+
     /// Ordinal and time (Unix ns) of every item, and of a point's samples each.
     pub fn times(&self) -> impl Iterator<Item = (u32, i64)> {
         let samples = self

@@ -6,6 +6,7 @@ use model::log::severity_name;
 use model::time::format_instant;
 use model::{Attributes, LogRecord};
 use query::schema::{VirtualColumn, virtual_column};
+use query::severity::level_number;
 use query::text::{json_of, text_of};
 use store::FoundRecord;
 
@@ -88,7 +89,7 @@ fn field_text<'a>(found: &'a FoundRecord, name: &str) -> Cow<'a, str> {
         "timestamp" => format_instant(record.timestamp).into(),
         "observed_timestamp" if record.observed_timestamp == 0 => "".into(),
         "observed_timestamp" => format_instant(record.observed_timestamp).into(),
-        "severity" | "level" => severity_name(record.severity_number).into(),
+        "severity" | "level" => severity_name(level_number(record)).into(),
         "severity_number" => record.severity_number.to_string().into(),
         "severity_text" => record.severity_text.as_str().into(),
         "body" => text_of(&record.body).unwrap_or_default(),
@@ -203,6 +204,14 @@ mod tests {
             line("attributes", "x"),
             "\"{\"\"n\"\":7,\"\"both\"\":\"\"a\"\"}\"\r\n"
         );
+        let mut unset = found("[WARN] disk");
+        unset.record.severity_number = 0;
+        unset.record.severity_text.clear();
+        let mut level = String::new();
+        Columns::read("severity,severity_number")
+            .unwrap()
+            .write(&unset, &mut level);
+        assert_eq!(level, "warn,0\r\n");
         let mut names = String::new();
         Columns::default().write_names(&mut names);
         assert_eq!(

@@ -1,16 +1,19 @@
 //! What series, labels and metrics there are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use model::{Labels, Matcher};
-use promql::Window;
-use promql::ast::ExprKind;
-use serde::Serialize;
+use model::{Matcher, MetricMetadata};
+use promql::{Names, SeriesSource, Window};
 use serde_json::json;
 
-use super::answer::{PromError, success, success_with_warnings};
+use super::answer::{Text, list, streamed};
+use super::error::PromError;
+use super::sample_json::{push_labels, push_text};
 use super::{name_escape, time};
 use crate::app::{App, tenant};
 use crate::http::params::{Params, invalid};
@@ -24,40 +27,38 @@ struct Scope {
 
 impl Scope {
     fn read(params: &Params) -> Result<Self, PromError> {
-        let selectors = params
-            .all("match[]")
-            .map(selector)
-            .collect::<Result<Vec<_>, _>>()?;
         let start = time::instant(params, "start")?.unwrap_or(i64::MIN);
         let end = time::instant(params, "end")?.unwrap_or(i64::MAX);
-        if end < start {
-            return Err(invalid("end", "the end lies before the start").into());
-        }
-        // A limit of 0 means none.
-        let limit = params.count("limit")?.filter(|limit| *limit > 0);
         Ok(Self {
-            selectors,
+            selectors: selectors(params)?,
             // Both ends belong to the range; windows are open at the left.
             window: Window::new(start.saturating_sub(1), end),
-            limit: limit.unwrap_or(usize::MAX),
+            limit: params.limit("limit")?,
         })
     }
-}
 
-/// The matchers of a series selector such as `up{job="api"}`.
-fn selector(text: &str) -> Result<Vec<Matcher>, PromError> {
-    let expr = promql::parse(text).map_err(|err| invalid("match[]", err))?;
-    match &expr.unparenthesized().kind {
-        ExprKind::Selector(selector) => Ok(selector.matchers.clone()),
-        _ => Err(invalid(
-            "match[]",
-            format!("expected a series selector such as up{{job=\"api\"}}, got {text:?}"),
-        )
-        .into()),
+    /// Whether the end lies before the start, where there is nothing to find.
+    fn is_empty(&self) -> bool {
+        self.window.until_ms <= self.window.after_ms
     }
 }
 
-const TRUNCATED: &str = "results truncated due to limit";
+/// The matchers of every `match[]`, a series selector such as `up{job="api"}` each.
+pub(super) fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, PromError> {
+    params
+        .all("match[]")
+        .map(|text| {
+            let parsed = promql::parse_selector(text);
+            parsed.map_err(|err| invalid("match[]", err).into())
+        })
+        .collect()
+}
+
+/// The series of the tenant that the request names.
+fn source(app: &App, headers: &HeaderMap) -> Result<Arc<dyn SeriesSource>, PromError> {
+    app.ready_series(&tenant(headers)?)
+        .map_err(|progress| PromError::not_ready(&progress))
+}
 
 /// `labels`: the names of all labels.
 pub(super) async fn labels(
@@ -65,49 +66,37 @@ pub(super) async fn labels(
     request: Request,
 ) -> Result<Response, PromError> {
     let (headers, params) = Params::read(request).await?;
-    let tenant = tenant(&headers)?;
     let scope = Scope::read(&params)?;
-    let source = app
-        .ready_series(&tenant)
-        .map_err(|progress| PromError::not_ready(&progress))?;
-    let names = app
-        .queries
-        .run(
-            None,
-            source.label_names(&scope.selectors, scope.window, scope.limit),
-        )
-        .await??;
-    named(&names)
+    let source = source(&app, &headers)?;
+    if scope.is_empty() {
+        return Ok(named(Names::default()));
+    }
+    let names = source.label_names(&scope.selectors, scope.window, scope.limit);
+    Ok(named(app.queries.run(None, names).await??))
 }
 
 /// `label/{name}/values`: the values of one label.
 pub(super) async fn label_values(
     State(app): State<App>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, PromError> {
-    let (headers, params) = Params::read(request).await?;
-    let tenant = tenant(&headers)?;
-    let scope = Scope::read(&params)?;
+    let Path(name) = name?;
     let name = name_escape::unescape(&name);
-    let source = app
-        .ready_series(&tenant)
-        .map_err(|progress| PromError::not_ready(&progress))?;
-    let values = app
-        .queries
-        .run(
-            None,
-            source.label_values(&name, &scope.selectors, scope.window, scope.limit),
-        )
-        .await??;
-    named(&values)
+    let (headers, params) = Params::read(request).await?;
+    let scope = Scope::read(&params)?;
+    let source = source(&app, &headers)?;
+    if scope.is_empty() {
+        return Ok(named(Names::default()));
+    }
+    let values = source.label_values(&name, &scope.selectors, scope.window, scope.limit);
+    Ok(named(app.queries.run(None, values).await??))
 }
 
-fn named(names: &promql::Names) -> Result<Response, PromError> {
-    if names.truncated {
-        return success_with_warnings(&names.names, &[TRUNCATED.to_owned()]);
-    }
-    success(&names.names)
+fn named(names: Names) -> Response {
+    list(names.names, names.truncated, |out, name| {
+        push_text(out, &name);
+    })
 }
 
 /// `series`: the label sets that match.
@@ -116,40 +105,23 @@ pub(super) async fn series(
     request: Request,
 ) -> Result<Response, PromError> {
     let (headers, params) = Params::read(request).await?;
-    let tenant = tenant(&headers)?;
     let scope = Scope::read(&params)?;
     if scope.selectors.is_empty() {
         return Err(PromError::bad_data("no match[] parameter provided"));
     }
-    let source = app
-        .ready_series(&tenant)
-        .map_err(|progress| PromError::not_ready(&progress))?;
-    // One more than asked for tells whether there are more.
-    let sets = app
-        .queries
-        .run(
-            None,
-            source.series(
-                &scope.selectors,
-                scope.window,
-                scope.limit.saturating_add(1),
-            ),
-        )
-        .await??;
-    let shown: Vec<LabelSet<'_>> = sets.iter().take(scope.limit).map(LabelSet).collect();
-    if sets.len() > shown.len() {
-        return success_with_warnings(&shown, &[TRUNCATED.to_owned()]);
+    let source = source(&app, &headers)?;
+    let mut found = Vec::new();
+    if !scope.is_empty() {
+        // One more than asked for tells whether there are more.
+        let limit = scope.limit.saturating_add(1);
+        let series = source.series(&scope.selectors, scope.window, limit);
+        found = app.queries.run(None, series).await??;
     }
-    success(&shown)
-}
-
-/// A label set as an object, in the labels' order.
-struct LabelSet<'a>(&'a Labels);
-
-impl Serialize for LabelSet<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter())
-    }
+    let is_truncated = found.len() > scope.limit;
+    found.truncate(scope.limit);
+    Ok(list(found, is_truncated, |out, labels| {
+        push_labels(out, &labels);
+    }))
 }
 
 /// `metadata`: kind, unit and help of metric families.
@@ -159,41 +131,33 @@ pub(super) async fn metadata(
 ) -> Result<Response, PromError> {
     let (headers, params) = Params::read(request).await?;
     let tenant = tenant(&headers)?;
-    let limit = params.count("limit")?.filter(|limit| *limit > 0);
-    let per_metric = params.count("limit_per_metric")?.filter(|limit| *limit > 0);
+    let limit = params.limit("limit")?;
+    let per_family = params.limit("limit_per_metric")?;
     let wanted = params.get("metric");
-    let mut families: BTreeMap<String, Vec<serde_json::Value>> = BTreeMap::new();
     let known = app
         .queries
         .run(None, app.store.metric_metadata(&tenant))
         .await??;
+    let mut families: BTreeMap<String, Vec<MetricMetadata>> = BTreeMap::new();
     for known in known {
-        if wanted.is_some_and(|wanted| wanted != known.family) {
-            continue;
-        }
-        let entries = families.entry(known.family).or_default();
-        if per_metric.is_none_or(|limit| entries.len() < limit) {
-            entries
-                .push(json!({"type": known.kind.as_str(), "help": known.help, "unit": known.unit}));
+        if wanted.is_none_or(|wanted| wanted == known.family) {
+            let entries = families.entry(known.family.clone()).or_default();
+            if entries.len() < per_family {
+                entries.push(known);
+            }
         }
     }
-    let shown: BTreeMap<_, _> = families
-        .into_iter()
-        .take(limit.unwrap_or(usize::MAX))
-        .collect();
-    success(&shown)
-}
-
-/// `status/buildinfo`. Without `features`, which would make Grafana take us for Mimir.
-pub(super) async fn buildinfo() -> Result<Response, PromError> {
-    success(&json!({
-        // The Prometheus release whose query API is served; Grafana enables features by it.
-        "version": "3.5.0",
-        "revision": "",
-        "branch": "",
-        "buildUser": "",
-        "buildDate": "",
-        "goVersion": "",
-        "application": concat!("watchkeeper ", env!("CARGO_PKG_VERSION")),
+    let shown = families.into_iter().take(limit);
+    let text = Text::json(
+        r#"{"status":"success","data":{"#.to_owned(),
+        "}}".to_owned(),
+    );
+    Ok(streamed(text, shown, |out, (family, entries)| {
+        push_text(out, &family);
+        let entries = entries.iter().map(
+            |known| json!({"type": known.kind.as_str(), "help": known.help, "unit": known.unit}),
+        );
+        let entries: serde_json::Value = entries.collect();
+        out.push_str(&format!(":{entries}"));
     }))
 }

@@ -1,20 +1,25 @@
-//! `query`, `query_range` and `query_exemplars`.
+//! `query` and `query_range`.
 
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use promql::{CancelFlag, EvalError, EvalOptions, Expr, QueryResult};
+use promql::{CancelFlag, EvalOptions, Expr, QueryResult};
 use tokio::runtime::Handle;
 
-use super::answer::{PromError, query_result, success_with_warnings};
+use super::answer::{Stats, query_result};
+use super::error::PromError;
 use super::time;
 use crate::app::{App, tenant};
 use crate::clock;
 use crate::http::params::{Params, invalid};
 use model::TenantId;
+
+/// The most points of one series: as many steps, and the start.
+const MOST_POINTS: i64 = 11_000;
 
 /// What a query is evaluated over, Unix ms.
 #[derive(Debug, Clone, Copy)]
@@ -29,89 +34,92 @@ pub(super) async fn instant(
     request: Request,
 ) -> Result<Response, PromError> {
     let (headers, params) = Params::read(request).await?;
-    let tenant = tenant(&headers)?;
-    let query = params.required("query")?;
     let at = time::instant(&params, "time")?.unwrap_or_else(clock::now_ms);
-    let result = evaluate(&app, tenant, query, Steps::Instant(at), &params).await?;
-    Ok(query_result(&result.value, &result.annotations, query))
+    answer(app, &headers, &params, Steps::Instant(at)).await
 }
 
 /// `query_range`: `start`, `start + step`, … `end`.
 pub(super) async fn range(State(app): State<App>, request: Request) -> Result<Response, PromError> {
     let (headers, params) = Params::read(request).await?;
-    let tenant = tenant(&headers)?;
-    let query = params.required("query")?;
-    params.required("start")?;
-    params.required("end")?;
-    params.required("step")?;
-    let steps = Steps::Range {
-        start: time::instant(&params, "start")?.unwrap_or_default(),
-        end: time::instant(&params, "end")?.unwrap_or_default(),
-        step: time::duration(&params, "step")?.unwrap_or_default(),
-    };
-    check_steps(steps)?;
-    let result = evaluate(&app, tenant, query, steps, &params).await?;
-    Ok(query_result(&result.value, &result.annotations, query))
-}
-
-fn check_steps(steps: Steps) -> Result<(), PromError> {
-    let Steps::Range { start, end, step } = steps else {
-        return Ok(());
-    };
+    for name in ["start", "end", "step"] {
+        params.required(name)?;
+    }
+    let start = time::instant(&params, "start")?.unwrap_or_default();
+    let end = time::instant(&params, "end")?.unwrap_or_default();
+    let step = time::duration(&params, "step")?.unwrap_or_default();
     if end < start {
         return Err(invalid("end", "the end lies before the start").into());
     }
     if step <= 0 {
-        let message = "expected a step of at least 1ms, such as 15s";
+        let message = "zero or negative steps are not accepted; expected at least 1ms, such as 15s";
         return Err(invalid("step", message).into());
     }
-    let limit = promql::Limits::default().max_steps as i64;
-    if end.saturating_sub(start) / step > limit {
-        return Err(PromError::bad_data(format!(
-            "the range has more than {limit} steps; use a larger step or a shorter range"
-        )));
+    if end.saturating_sub(start) / step > MOST_POINTS {
+        return Err(PromError::bad_data(
+            "exceeded maximum resolution of 11,000 points per timeseries; use a larger step or a shorter range",
+        ));
     }
-    Ok(())
+    answer(app, &headers, &params, Steps::Range { start, end, step }).await
 }
 
-async fn evaluate(
-    app: &App,
-    tenant: TenantId,
-    query: &str,
-    steps: Steps,
+async fn answer(
+    app: App,
+    headers: &HeaderMap,
     params: &Params,
-) -> Result<QueryResult, PromError> {
+    steps: Steps,
+) -> Result<Response, PromError> {
+    let tenant = tenant(headers)?;
+    let query = params.required("query")?;
+    let limit = params.limit("limit")?;
+    let wants_stats = params.get("stats").is_some();
+    let timeout = time::duration(params, "timeout")?
+        .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+    let mut options = options(&app, params)?;
+    options.counts_samples = wants_stats;
     let expr = promql::parse(query)?;
     let readiness = app.store.ready();
     if !readiness.is_ready() {
         return Err(PromError::not_ready(&readiness.to_string()));
     }
-    let shorter = time::duration(params, "timeout")?
-        .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+    let asked = Instant::now();
+    let run = async {
+        let queued = asked.elapsed();
+        let result = evaluate(App::clone(&app), tenant, expr, steps, options).await;
+        (queued, result)
+    };
+    let (queued, result) = app.queries.run(timeout, run).await?;
+    let stats = wants_stats.then(|| Stats {
+        queued,
+        evaluated: asked.elapsed().saturating_sub(queued),
+    });
+    Ok(query_result(result?, query, limit, stats))
+}
+
+fn options(app: &App, params: &Params) -> Result<EvalOptions, PromError> {
+    let interval = app.config.evaluation_interval.as_millis();
     let mut options = EvalOptions {
+        default_step_ms: i64::try_from(interval).unwrap_or(i64::MAX),
         threads: available_parallelism().map_or(1, NonZeroUsize::get),
         ..EvalOptions::default()
     };
-    if let Some(lookback) = time::duration(params, "lookback_delta")? {
-        options.lookback_ms = lookback.max(1);
+    // The start of a range is a point as well.
+    options.limits.max_steps = MOST_POINTS as usize + 1;
+    // Prometheus takes anything else for its default, too.
+    if let Some(lookback) = time::duration(params, "lookback_delta")?.filter(|ms| *ms > 0) {
+        options.lookback_ms = lookback;
     }
-    Ok(app
-        .queries
-        .run(
-            shorter,
-            evaluate_apart(App::clone(app), tenant, expr, steps, options),
-        )
-        .await??)
+    Ok(options)
 }
 
 /// Evaluates on a thread that may block: computing a large query would hold up the async ones.
-async fn evaluate_apart(
+async fn evaluate(
     app: App,
     tenant: TenantId,
     expr: Expr,
     steps: Steps,
     options: EvalOptions,
-) -> Result<QueryResult, EvalError> {
+) -> Result<QueryResult, PromError> {
+    // Cancelled by its flag alone: a blocking task cannot be stopped from outside.
     let _cancel = CancelOnDrop(options.cancel.clone());
     let handle = Handle::current();
     let computation = tokio::task::spawn_blocking(move || {
@@ -126,8 +134,10 @@ async fn evaluate_apart(
             }
         })
     });
-    // The task is cancelled by its flag alone; it fails only when the runtime ends or by a bug.
-    computation.await.unwrap_or(Err(EvalError::Cancelled))
+    match computation.await {
+        Ok(outcome) => Ok(outcome?),
+        Err(err) => Err(PromError::ended(&err)),
+    }
 }
 
 /// Stops the computation when the client leaves or the timeout passes.
@@ -137,20 +147,4 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.cancel();
     }
-}
-
-/// `query_exemplars`: checks the query and answers that none are served yet.
-pub(super) async fn exemplars(
-    State(app): State<App>,
-    request: Request,
-) -> Result<Response, PromError> {
-    let (headers, params) = Params::read(request).await?;
-    tenant(&headers)?;
-    promql::parse(params.required("query")?)?;
-    time::instant(&params, "start")?;
-    time::instant(&params, "end")?;
-    drop(app);
-    let none: [(); 0] = [];
-    let warning = "exemplars are stored but not served by this version".to_owned();
-    success_with_warnings(&none, &[warning])
 }

@@ -6,7 +6,8 @@ use axum::response::Response;
 use model::TenantId;
 use serde_json::json;
 
-use super::answer::{PromError, success};
+use super::answer::success;
+use super::error::PromError;
 use crate::app::{App, tenant};
 use crate::http::params::{Params, invalid};
 

@@ -12,7 +12,16 @@ pub(super) fn instant(params: &Params, name: &str) -> Result<Option<i64>, BadPar
     params.get(name).map(|text| parse(name, text)).transpose()
 }
 
+/// The first and last times that Prometheus itself writes, of years that RFC 3339 does not have.
+const FIRST_AND_LAST: [(&str, i64); 2] = [
+    ("-292273086-05-16T16:47:06Z", i64::MIN),
+    ("292277025-08-18T07:12:54.999999999Z", i64::MAX),
+];
+
 fn parse(name: &str, text: &str) -> Result<i64, BadParams> {
+    if let Some((_, ms)) = FIRST_AND_LAST.iter().find(|(first, _)| *first == text) {
+        return Ok(*ms);
+    }
     if let Some(seconds) = plain_number(text) {
         // A cast saturates, which is what is wanted of absurd times.
         return Ok((seconds * 1_000.0).round() as i64);
@@ -60,6 +69,7 @@ mod tests {
             ("-1.5", -1_500),
             ("1737000000000", 1_737_000_000_000_000),
             ("1e300", i64::MAX),
+            ("292277025-08-18T07:12:54.999999999Z", i64::MAX),
             ("2026-11-21T03:40:00.5Z", 1_795_232_400_500),
         ] {
             assert_eq!(parse("time", text), Ok(expected), "{text}");

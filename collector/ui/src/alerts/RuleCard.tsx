@@ -3,6 +3,7 @@ import { useState } from "react";
 import type { Alert, AlertingRule, Rule } from "../api/types";
 import { Link } from "../app/Link";
 import { usePreferences } from "../app/preferences";
+import { expressionUrl } from "../metrics/state";
 import { formatDuration } from "../time/duration";
 import { dayTime } from "../time/format";
 import { serverTime } from "../time/range";
@@ -45,7 +46,7 @@ export function RuleCard({ entry, at }: { entry: RuleEntry; at: number }) {
             {rule.query}
           </pre>
           <p className={s.source}>
-            {group.file} · group {group.name} · every {formatDuration(group.interval * 1000)}
+            <Link href={expressionUrl(rule.query)}>Show as a graph</Link> · {group.file} · group {group.name} · every {formatDuration(group.interval * 1000)}
             {rule.lastEvaluation !== undefined && ` · evaluated ${ago(rule.lastEvaluation, at)}`}
           </p>
         </div>

@@ -41,6 +41,11 @@ export function post<T>(path: string, body: unknown, signal: AbortSignal): Promi
   });
 }
 
+/** Asks with a form, for texts that may be too long for an address. */
+export function postForm<T>(path: string, form: URLSearchParams, signal: AbortSignal): Promise<T> {
+  return call<T>(path, { method: "POST", body: form, signal });
+}
+
 export function get<T>(path: string, signal: AbortSignal): Promise<T> {
   return call<T>(path, { signal });
 }

@@ -11,6 +11,8 @@ export interface LogRecord {
   /** OTLP's number, 1–24; 0 when unset. */
   severity_number: number;
   severity_text?: string | null;
+  /** The level that the record counts as: of its number or, when unset, of its texts. */
+  detected_level: string;
   body: Json;
   trace_id?: string | null;
   span_id?: string | null;

@@ -1,5 +1,5 @@
 // The frame of all pages: top bar, the page of the URL, the cheat sheet.
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { AlertsPage } from "../alerts/AlertsPage";
 import { LogsPage } from "../logs/LogsPage";
 import { Toasts } from "../widgets/Toasts";
@@ -9,12 +9,16 @@ import { NotFound } from "./NotFound";
 import { useShortcuts } from "./shortcuts";
 import { TopBar } from "./TopBar";
 
+// Its editor and graph are as large as all else together: they load when they are looked at.
+const MetricsPage = lazy(() => import("../metrics/MetricsPage").then((module) => ({ default: module.MetricsPage })));
+
 export function App() {
   const { path } = useLocation();
   const [help, setHelp] = useState(false);
   useShortcuts({
     "?": () => setHelp(true),
     "g l": () => navigate(pageAddress("/ui/logs")),
+    "g m": () => navigate(pageAddress("/ui/metrics")),
     "g a": () => navigate(pageAddress("/ui/alerts")),
   });
   return (
@@ -35,8 +39,20 @@ function Page({ path }: { path: string }) {
   }, [page]);
   if (page === "/ui") return null;
   if (page === "/ui/logs") return <LogsPage />;
+  if (page === "/ui/metrics") {
+    return (
+      <Suspense fallback={<main className="page" aria-busy="true" />}>
+        <MetricsPage />
+      </Suspense>
+    );
+  }
   if (page === "/ui/alerts") return <AlertsPage />;
   return <NotFound path={path} />;
 }
 
-const TITLES: Record<string, string> = { "/ui": "Logs", "/ui/logs": "Logs", "/ui/alerts": "Alerts" };
+const TITLES: Record<string, string> = {
+  "/ui": "Logs",
+  "/ui/logs": "Logs",
+  "/ui/metrics": "Metrics",
+  "/ui/alerts": "Alerts",
+};

@@ -24,7 +24,12 @@ const KEYS: [string[], string][] = [
   [["w"], "Wrap long messages"],
   [["p"], "Patterns, and back"],
   [["l"], "Live tail, and back"],
+  [["m"], "Metrics: browse what there is"],
+  [["v"], "Metrics: table, and back"],
+  [["e"], "Metrics: exemplars"],
+  [["u"], "Metrics: undo the zoom"],
   [["g", "l"], "Go to Logs"],
+  [["g", "m"], "Go to Metrics"],
   [["g", "a"], "Go to Alerts"],
   [["?"], "This list"],
 ];

@@ -7,8 +7,8 @@ export function NotFound({ path }: { path: string }) {
     <main className="page">
       <Message title="There is no such page">
         <p>
-          <code>{path}</code> leads nowhere. Go to <Link href="/ui/logs">Logs</Link> or{" "}
-          <Link href="/ui/alerts">Alerts</Link>.
+          <code>{path}</code> leads nowhere. Go to <Link href="/ui/logs">Logs</Link>,{" "}
+          <Link href="/ui/metrics">Metrics</Link> or <Link href="/ui/alerts">Alerts</Link>.
         </p>
       </Message>
     </main>

@@ -23,6 +23,9 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
         <Link href={pageAddress("/ui/logs")} aria-current={path === "/ui/logs" ? "page" : undefined}>
           Logs
         </Link>
+        <Link href={pageAddress("/ui/metrics")} aria-current={path === "/ui/metrics" ? "page" : undefined}>
+          Metrics
+        </Link>
         <Link href={pageAddress("/ui/alerts")} aria-current={path === "/ui/alerts" ? "page" : undefined}>
           Alerts
           {firing > 0 && (

@@ -3,15 +3,13 @@ import { useRef, useState } from "react";
 import { refresh } from "../app/location";
 import { currentPreferences, prefer, usePreferences } from "../app/preferences";
 import { useShortcuts } from "../app/shortcuts";
+import { useAutoRefresh } from "../app/useAutoRefresh";
 import { QueryBar, type QueryBarHandle } from "../query/QueryBar";
 import { useVocabulary } from "../query/useVocabulary";
-import { readRangeText, rangeText } from "../time/exchange";
-import { absolute } from "../time/range";
+import { timeKeys } from "../time/keys";
 import { TimePicker, type TimePickerHandle } from "../time/TimePicker";
-import { copy, pasted } from "../widgets/copy";
 import { Icon } from "../widgets/Icon";
 import { Popover } from "../widgets/Popover";
-import { toast } from "../widgets/Toasts";
 import { FilterPills } from "./FilterPills";
 import { Chart } from "./histogram/Chart";
 import s from "./LogsPage.module.css";
@@ -21,7 +19,6 @@ import type { RowsHandle } from "./table/Rows";
 import { useFind } from "./table/useFind";
 import { useLive } from "./tail/useLive";
 import { Toolbar } from "./Toolbar";
-import { useAutoRefresh } from "./useAutoRefresh";
 import { useLogs } from "./useLogs";
 import { useLogsView, type LogsView } from "./useLogsView";
 import { useSelection } from "./useSelection";
@@ -43,7 +40,7 @@ export function LogsPage() {
   const [scrolled, setScrolled] = useState(false);
   const selection = useSelection({ records, waiting: state.mode === "records" && logs.running, view, rows });
   const find = useFind({ records, columns: state.columns, index: selection.index, onFound: selection.focus });
-  const paused = useAutoRefresh(isLive ? 0 : state.refresh, scrolled);
+  useAutoRefresh(isLive ? 0 : state.refresh, scrolled);
   const error = isLive ? live.error : logs.error;
   const queryError = error?.position !== undefined || error?.code === "invalid_query" ? error : undefined;
 
@@ -107,7 +104,7 @@ export function LogsPage() {
       <FilterPills query={state.query} onChange={(query) => view.start({ query })} />
       {charted && <Chart view={view} logs={logs} zone={zone} hasError={queryError !== undefined} />}
       <div className={s.progress} data-running={logs.running && !isLive} />
-      <Toolbar view={view} logs={logs} paused={paused} find={find} />
+      <Toolbar view={view} logs={logs} paused={scrolled ? "paused while scrolled" : undefined} find={find} />
       {!isLive && <Banners logs={logs} zone={zone} />}
       {selection.problem !== undefined && (
         <p className={s.problem} role="alert">
@@ -130,26 +127,15 @@ export function LogsPage() {
 
 /** Keys that need nothing but the view. */
 function keysOf(view: LogsView) {
-  const { state, run } = view;
+  const { state } = view;
   const mode = (to: "patterns" | "live") => view.show({ mode: state.mode === to ? "records" : to });
   return {
+    ...timeKeys(view),
     r: refresh,
     h: () => view.show({ histogram: !state.histogram }),
     w: () => view.show({ wrap: !state.wrap }),
     f: () => prefer({ sidebar: !currentPreferences().sidebar }),
     p: () => mode("patterns"),
     l: () => mode("live"),
-    "t z": view.zoomOut,
-    "t ArrowLeft": () => view.shift(-1),
-    "t ArrowRight": () => view.shift(1),
-    "t c": () => void (run && copy(rangeText(absolute(run.range)), "Time range")),
-    "t v": () => void pasteRange(view),
   };
-}
-
-async function pasteRange(view: LogsView): Promise<void> {
-  const text = await pasted();
-  const range = text === undefined ? undefined : readRangeText(text);
-  if (range !== undefined) view.pickRange(range);
-  else toast(text === undefined ? "The browser does not allow pasting here" : "The clipboard holds no time range");
 }

@@ -1,15 +1,15 @@
 // Between histogram and rows: which view, what the search cost, how it is shown,
 // and ways to take it elsewhere.
 import { prefer, usePreferences } from "../app/preferences";
-import { refresh } from "../app/location";
+import { RefreshControl } from "../app/RefreshControl";
 import { absolute } from "../time/range";
-import { copy } from "../widgets/copy";
 import { Icon } from "../widgets/Icon";
 import { Popover } from "../widgets/Popover";
+import { ShareMenu } from "../widgets/ShareMenu";
 import { Tabs } from "../widgets/Tabs";
 import { Tool } from "../widgets/Tool";
 import { ExportPanel } from "./export/ExportPanel";
-import { REFRESH_CHOICES, type LogsMode } from "./state";
+import type { LogsMode } from "./state";
 import type { Find } from "./table/useFind";
 import s from "./Toolbar.module.css";
 import type { Found, Logs } from "./useLogs";
@@ -76,10 +76,11 @@ export function Toolbar({ view, logs, paused, find }: ToolbarProps) {
           {(close) => <ExportPanel run={run} columns={state.columns} total={logs.bars?.total} onDone={close} />}
         </Popover>
       )}
-      <Popover label={<><Icon name="link" /> Share</>} name="Share" title="Links to what is shown">
-        {(close) => <ShareMenu view={view} onDone={close} />}
-      </Popover>
-      {mode !== "live" && <Refresh view={view} />}
+      <ShareMenu
+        link={view.link({})}
+        absoluteLink={run && view.link({ range: absolute(run.range), refresh: 0 })}
+      />
+      {mode !== "live" && <RefreshControl seconds={state.refresh} onChange={(refresh) => show({ refresh })} />}
     </div>
   );
 }
@@ -105,51 +106,6 @@ function LayoutButtons({ view: { state, show }, find }: { view: LogsView; find: 
       />
       <Tool icon="find" name="Find in rows" title="Find among the loaded rows (Ctrl+F)" pressed={find.open} onClick={find.show} />
     </>
-  );
-}
-
-function ShareMenu({ view, onDone }: { view: LogsView; onDone: () => void }) {
-  const { run } = view;
-  const share = (link: string, what: string) => {
-    onDone();
-    void copy(link, what);
-  };
-  return (
-    <div className={s.share}>
-      <button type="button" className="quiet" data-first onClick={() => share(view.link({}), "Link")}>
-        Copy link
-        <small>as it is: “last 15 minutes” stays that</small>
-      </button>
-      {run !== undefined && (
-        <button
-          type="button"
-          className="quiet"
-          onClick={() => share(view.link({ range: absolute(run.range), refresh: 0 }), "Absolute link")}
-        >
-          Copy absolute link
-          <small>exactly these times, for others and for later</small>
-        </button>
-      )}
-    </div>
-  );
-}
-
-function Refresh({ view: { state, show } }: { view: LogsView }) {
-  return (
-    <span className={s.refresh}>
-      <Tool icon="refresh" name="Refresh" title="Refresh (r)" onClick={refresh} />
-      <select
-        aria-label="Refresh automatically"
-        value={state.refresh}
-        onChange={(event) => show({ refresh: Number(event.target.value) })}
-      >
-        {REFRESH_CHOICES.map((seconds) => (
-          <option key={seconds} value={seconds}>
-            {seconds === 0 ? "manual" : seconds < 60 ? `every ${seconds} s` : `every ${seconds / 60} min`}
-          </option>
-        ))}
-      </select>
-    </span>
   );
 }
 

@@ -93,6 +93,7 @@ describe("fields", () => {
     timestamp: "2026-01-02T03:04:05.123456789Z",
     severity_number: 17,
     severity_text: "ERROR",
+    detected_level: "error",
     body: "boom",
     trace_id: "0af7651916cd43dd8448eb211c80319c",
     service: "api",
@@ -114,6 +115,19 @@ describe("fields", () => {
     expect(filterOf("service.name")).toEqual({ field: "service", value: "api" });
     expect(filterOf("severity")).toEqual({ field: "severity", value: "error" });
     expect(filterOf("name")).toEqual({ field: "scope_name", value: "sqlx" });
+  });
+
+  test("a level that only the text states is told from one that was sent", () => {
+    const severity = (number: number, word: string, level: string) => {
+      const other = { ...record, severity_number: number, severity_text: word, detected_level: level };
+      const found = sections(other).flatMap((section) => section.fields).find(({ name }) => name === "severity");
+      return `${found?.value}: ${found?.text}`;
+    };
+    expect(severity(18, "E", "error")).toBe("error: E (18)");
+    expect(severity(24, "", "critical")).toBe("fatal: fatal (24)");
+    expect(severity(0, "", "unknown")).toBe("unset: unset (0)");
+    expect(severity(0, "", "warn")).toBe("warn: warn by its text (sent: 0)");
+    expect(severity(0, "stderr", "error")).toBe("error: error by its text (sent: stderr, 0)");
   });
 
   test("an attribute named like a fixed field is searched by its full name", () => {

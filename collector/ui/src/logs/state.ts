@@ -1,6 +1,7 @@
 // The Logs page's state, all of it in the URL. Defaults are left out, and an
 // unknown value falls back to its default.
 import type { Order } from "../api/types";
+import { readRefresh } from "../app/refresh";
 import { DEFAULT_RANGE, type RangeText } from "../time/range";
 import { columnsText, DEFAULT_COLUMNS, readColumns, type Column } from "./table/columns";
 
@@ -33,8 +34,6 @@ export interface LogsState {
   refresh: number;
 }
 
-export const REFRESH_CHOICES = [0, 5, 10, 30, 60] as const;
-
 export const DEFAULT_STATE: LogsState = {
   mode: "records",
   query: "",
@@ -56,7 +55,6 @@ const TABS: readonly string[] = ["context", "json"] satisfies RecordTab[];
 
 export function readState(search: string): LogsState {
   const params = new URLSearchParams(search);
-  const refresh = Number(params.get("refresh") ?? "0");
   const mode = params.get("view") ?? "";
   const tab = params.get("tab") ?? "";
   return {
@@ -75,7 +73,7 @@ export function readState(search: string): LogsState {
     histogram: params.get("histogram") !== "0",
     by: params.get("by") ?? DEFAULT_STATE.by,
     compare: params.get("compare") ?? "",
-    refresh: REFRESH_CHOICES.find((choice) => choice === refresh) ?? 0,
+    refresh: readRefresh(params.get("refresh")),
   };
 }
 

@@ -5,8 +5,9 @@ import { EditorState } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { useEffect, useEffectEvent, useImperativeHandle, useRef, type Ref } from "react";
 import type { ApiError } from "../api/client";
+import { TYPED } from "../app/recent";
 import { completion, type Vocabulary } from "./autocomplete";
-import { recall, remember, type Recall } from "./history";
+import { searches } from "./history";
 import { colours, errorMark, showError } from "./language";
 import { utf16Span } from "./position";
 import s from "./QueryBar.module.css";
@@ -37,8 +38,6 @@ const oneLine = EditorState.transactionFilter.of((transaction) => {
   return { changes: insert, selection: { anchor: text.length } };
 });
 
-const TYPED: Recall = { at: -1, typed: "" };
-
 export function QueryBar({ query, error, vocabulary, onRun, ref }: QueryBarProps) {
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<EditorView>(undefined);
@@ -46,13 +45,13 @@ export function QueryBar({ query, error, vocabulary, onRun, ref }: QueryBarProps
   const run = useEffectEvent(() => {
     const text = editor.current?.state.doc.toString().trim() ?? "";
     recalled.current = TYPED;
-    remember(text);
+    searches.remember(text);
     onRun(text);
   });
   const offer = useEffectEvent(() => vocabulary);
   const step = useEffectEvent((by: 1 | -1) => {
     const view = editor.current;
-    const found = view && recall(recalled.current, view.state.doc.toString(), by);
+    const found = view && searches.recall(recalled.current, view.state.doc.toString(), by);
     if (found === undefined) return true;
     recalled.current = found.state;
     write(view, found.text);

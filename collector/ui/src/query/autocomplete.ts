@@ -56,7 +56,8 @@ export function completion(vocabulary: () => Vocabulary): Extension {
   ];
 }
 
-function takeFirst(view: EditorView): boolean {
+/** Takes the offer that is chosen, or else the first. */
+export function takeFirst(view: EditorView): boolean {
   if (completionStatus(view.state) !== "active") return false;
   if (selectedCompletionIndex(view.state) === null || selectedCompletionIndex(view.state) === -1) {
     moveCompletionSelection(true)(view);

@@ -28,6 +28,8 @@ const PATHS = {
   plus: "M8 3v10M3 8h10",
   find: "M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.3 10.3 14 14",
   rows: "M2.5 4h11M2.5 8h11M2.5 12h11",
+  format: "M2.5 4h11M5.5 7h8M5.5 10h6M2.5 13h9",
+  browse: "M2.5 3h4v4h-4zM9.5 3h4v4h-4zM2.5 10h4v3h-4zM9.5 10h4v3h-4z",
   link: "M6.5 9.5l3-3M7 5l1.5-1.5a2.5 2.5 0 0 1 4 4L11 9M9 11l-1.5 1.5a2.5 2.5 0 0 1-4-4L5 7",
 } as const;
 

@@ -1,7 +1,7 @@
 //! Walking a plan: each node's columns from those of its children.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::column::{Cell, Column, Value, drop_names};
 use super::error::EvalError;
@@ -21,6 +21,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) written_step_ms: i64,
     pub(super) options: &'a EvalOptions,
     pub(super) annotations: Annotations,
+    /// See [`crate::QueryResult::samples_seen`].
+    seen: AtomicU64,
 }
 
 impl<'a> Evaluation<'a> {
@@ -36,7 +38,19 @@ impl<'a> Evaluation<'a> {
             written_step_ms,
             options,
             annotations: Annotations::default(),
+            seen: AtomicU64::new(0),
         }
+    }
+
+    /// Counts samples that steps looked at, when that is asked for.
+    pub(super) fn see(&self, samples: impl FnOnce() -> u64) {
+        if self.options.counts_samples {
+            self.seen.fetch_add(samples(), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn samples_seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
     }
 
     pub(super) fn into_annotations(self) -> Annotations {
@@ -58,10 +72,14 @@ impl<'a> Evaluation<'a> {
     /// The value of a node at each of its steps.
     pub(super) fn evaluate(&mut self, node: &Node<'_>) -> Result<Value, EvalError> {
         self.check_cancelled()?;
+        let seen_before = self.samples_seen();
         let value = self.evaluate_steps(node)?;
         let Some(count) = node.repeat else {
             return Ok(value);
         };
+        // Every step would have looked at the same.
+        let seen_once = self.samples_seen() - seen_before;
+        self.see(|| seen_once * (count as u64 - 1));
         if let Value::Vector(columns) = &value {
             self.check_size(columns.len(), count)?;
         }

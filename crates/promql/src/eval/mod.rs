@@ -139,9 +139,10 @@ async fn run(
     let value = evaluation.finish(&plan)?;
     Ok(QueryResult {
         value,
-        annotations: evaluation.into_annotations(),
         samples_read,
         series_read,
+        samples_seen: evaluation.samples_seen(),
+        annotations: evaluation.into_annotations(),
     })
 }
 

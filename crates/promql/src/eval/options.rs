@@ -61,6 +61,9 @@ pub struct EvalOptions {
     pub threads: usize,
     /// Raised by the caller to stop the computation; fetching is stopped by dropping the future.
     pub cancel: CancelFlag,
+    /// Whether [`crate::QueryResult::samples_seen`] is counted, which takes a second look at
+    /// every window.
+    pub counts_samples: bool,
 }
 
 impl Default for EvalOptions {
@@ -71,6 +74,7 @@ impl Default for EvalOptions {
             limits: Limits::default(),
             threads: 1,
             cancel: CancelFlag::new(),
+            counts_samples: false,
         }
     }
 }

@@ -63,6 +63,10 @@ pub(super) fn columns(
         })
     })?;
     columns.retain(|column| !column.is_empty());
+    evaluation.see(|| {
+        let cells = columns.iter().flat_map(|column| &column.cells);
+        cells.filter(|cell| !cell.is_empty()).count() as u64
+    });
     Ok(columns)
 }
 

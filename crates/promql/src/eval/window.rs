@@ -119,14 +119,16 @@ pub(super) fn range_vector<'a>(
         ExprKind::Paren(_) => range_vector(evaluation, &node.children[0]),
         ExprKind::Range(range) => {
             let (reading, series) = selector::reading(evaluation, node)?;
-            Ok(RangeVector {
+            let vector = RangeVector {
                 series: match node.finds_resets {
                     false => series.iter().map(without_stale).collect(),
                     true => series.iter().map(with_resets).collect(),
                 },
                 reading,
                 extension: range.selector.extension,
-            })
+            };
+            evaluation.see(|| vector.samples_seen(node.steps) * node.repeat.unwrap_or(1) as u64);
+            Ok(vector)
         }
         ExprKind::Subquery(_) => {
             let (Some(reading), Some(steps)) = (node.reading, node.inner_steps) else {
@@ -218,6 +220,25 @@ pub(super) fn without_stale(series: &Series) -> RangeSeries<'_> {
 }
 
 impl RangeVector<'_> {
+    /// How many samples lie in the windows of the steps, one in several counted for each.
+    fn samples_seen(&self, steps: Steps) -> u64 {
+        let columns = self.series.iter().flat_map(|series| {
+            [
+                &series.floats.timestamps_ms,
+                &series.histograms.timestamps_ms,
+            ]
+        });
+        let mut seen = 0;
+        for times in columns {
+            let mut slice = Slice::default();
+            for step in steps.times() {
+                slice.advance(times, self.reading.window(step));
+                seen += slice.range().len() as u64;
+            }
+        }
+        seen
+    }
+
     /// Calls `each` with what every step sees of `series`; windows only ever move on.
     pub(super) fn slide<E>(
         &self,

@@ -43,6 +43,32 @@ fn equal_selections_are_fetched_once() {
 }
 
 #[test]
+fn samples_count_at_every_step_that_sees_them() {
+    let source = ten_series();
+    for (query, seen) in [
+        ("m{i=\"1\"}", 6),
+        ("-m{i=\"1\"}", 6),
+        // The first window begins before the first sample.
+        ("sum_over_time(m{i=\"1\"}[10s])", 51),
+        // Evaluated once, and the same at every step.
+        ("sum(m @ 59)", 60),
+        ("max_over_time(m{i=\"1\"}[20s:10s])", 6),
+        ("1", 0),
+    ] {
+        let expr = parse(query).unwrap();
+        let with = |counts_samples| {
+            let options = EvalOptions {
+                counts_samples,
+                ..EvalOptions::default()
+            };
+            block_on(range(&expr, &source, 0, 50_000, 10_000, &options)).unwrap()
+        };
+        assert_eq!(with(true).samples_seen, seen, "{query}");
+        assert_eq!(with(false).samples_seen, 0, "{query}");
+    }
+}
+
+#[test]
 fn errors_know_the_expression_at_fault() {
     let mut source = ten_series();
     for second in 0..60 {

@@ -117,6 +117,8 @@ proptest! {
             let again = parse(&printed);
             prop_assert_eq!(again.as_ref(), Ok(&expr), "{} printed as {}", query, printed);
             prop_assert_eq!(again.map(|expr| expr.to_string()), Ok(printed));
+            let lines = promql::pretty(&expr);
+            prop_assert_eq!(parse(&lines), Ok(expr), "{} printed as {}", query, lines);
         }
     }
 

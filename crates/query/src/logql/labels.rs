@@ -18,13 +18,14 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int32Type, TimestampNanosecondType};
 use datafusion::common::{Result, exec_err};
 use model::Labels;
+use model::level::level_name;
 use model::stream::{self, OF_RECORDS};
 
 use crate::schema::{
-    self, ATTRIBUTES, BODY, EVENT_NAME, RESOURCE, SCOPE_ATTRIBUTES, SCOPE_NAME, SCOPE_VERSION,
-    SERVICE, SEVERITY_NUMBER, SEVERITY_TEXT, SPAN_ID, TIMESTAMP, TRACE_ID, VirtualColumn,
+    self, ATTRIBUTES, BODY, EVENT_NAME, LEVEL_NUMBER, RESOURCE, SCOPE_ATTRIBUTES, SCOPE_NAME,
+    SCOPE_VERSION, SERVICE, SEVERITY_NUMBER, SEVERITY_TEXT, SPAN_ID, TIMESTAMP, TRACE_ID,
+    VirtualColumn,
 };
-use crate::severity;
 
 /// The label of the service, which every stream has.
 pub(super) const SERVICE_NAME: &str = "service_name";
@@ -182,6 +183,7 @@ impl Needs {
         let Self::Names(names) = self else {
             let fixed = [
                 SERVICE,
+                LEVEL_NUMBER,
                 SEVERITY_NUMBER,
                 SEVERITY_TEXT,
                 TRACE_ID,
@@ -205,7 +207,7 @@ impl Needs {
             if name == SERVICE_NAME {
                 add(SERVICE);
             } else if name == DETECTED_LEVEL {
-                add(SEVERITY_NUMBER);
+                add(LEVEL_NUMBER);
             } else if OF_RECORDS.contains(&name.as_str()) {
                 add(name);
             } else if let Some((_, key)) = stream::DOTTED.iter().find(|(label, _)| label == name) {
@@ -229,6 +231,7 @@ pub(super) struct Lines<'a> {
     needs: &'a Needs,
     timestamps: TimestampNanosecondArray,
     body: Option<StringArray>,
+    level: Option<Int32Array>,
     severity: Option<Int32Array>,
     /// Columns that are labels as they stand; of equal labels the first that is not empty counts.
     direct: Vec<Direct>,
@@ -275,12 +278,16 @@ impl<'a> Lines<'a> {
             }
         }
         direct.sort_by_key(|column: &Direct| column.origin != Origin::Stream);
-        let severity = batch.column_by_name(SEVERITY_NUMBER);
+        let numbers = |name: &str| {
+            let column = batch.column_by_name(name)?;
+            column.as_primitive_opt::<Int32Type>().cloned()
+        };
         Ok(Self {
             needs,
             timestamps: timestamps.clone(),
             body: text(BODY)?,
-            severity: severity.and_then(|column| column.as_primitive_opt::<Int32Type>().cloned()),
+            level: numbers(LEVEL_NUMBER),
+            severity: numbers(SEVERITY_NUMBER),
             direct,
             attributes: text(ATTRIBUTES)?,
             resource: text(RESOURCE)?,
@@ -311,10 +318,12 @@ impl<'a> Lines<'a> {
                 labels.add(&column.label, value, column.origin);
             }
         }
+        if let Some(levels) = &self.level {
+            let level = level_name(levels.value(row));
+            labels.add(DETECTED_LEVEL, level, Origin::Structured);
+        }
         if let Some(severity) = &self.severity {
             let number = severity.value(row);
-            let level = severity::detected_level(number);
-            labels.add(DETECTED_LEVEL, level, Origin::Structured);
             if number != 0 && self.needs.wants(SEVERITY_NUMBER) {
                 labels.add(SEVERITY_NUMBER, number.to_string(), Origin::Structured);
             }
@@ -472,12 +481,7 @@ mod tests {
             (needs(&[]), &["timestamp"]),
             (
                 needs(&["level", "detected_level"]),
-                &[
-                    "timestamp",
-                    "severity_number",
-                    "resource.level",
-                    "attr.level",
-                ],
+                &["timestamp", "level_number", "resource.level", "attr.level"],
             ),
             (
                 needs(&["service_name", "k8s_pod_name", "trace_id"]),

@@ -37,7 +37,8 @@ pub fn lower(query: &Query, now: i64) -> Result<Expr, SyntaxError> {
 
 /// The text that a histogram or facet groups by; null where the record lacks the field.
 ///
-/// `severity` and `level` give the names of [`model::log::severity_name`].
+/// `severity` and `level` give the names of [`model::log::severity_name`], of what the records
+/// state in their texts too.
 ///
 /// # Errors
 ///
@@ -351,7 +352,7 @@ fn body_test(test: &Test, span: Span) -> Result<Expr, SyntaxError> {
 }
 
 fn severity_test(name: &str, test: &Test, span: Span) -> Result<Expr, SyntaxError> {
-    let severity = || ident(schema::SEVERITY_NUMBER);
+    let severity = || ident(schema::LEVEL_NUMBER);
     let is_set = || severity().between(lit(1), lit(24));
     let read = |value: &str| {
         let named = severity_from_name(value).map(|first| (first, true));

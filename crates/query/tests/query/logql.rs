@@ -175,7 +175,11 @@ async fn log_queries_find_their_lines() {
         ("{} | trace_id!=\"\"", &[20]),
         ("{} | trace_id_extracted=\"mine\"", &[20]),
         ("{} | detected_level=\"error\"", &[70, 20]),
-        ("{} | detected_level=~\"critical|unknown\"", &[140, 130]),
+        ("{} | detected_level=~\"critical|unknown\"", &[140]),
+        // The text tells where no severity was sent.
+        ("{} | detected_level=\"warn\"", &[130]),
+        ("{} | detected_level!=\"warn\" | severity_number=\"\"", &[]),
+        ("{} | severity_number=\"\"", &[130]),
         ("{} | severity_number>=17", &[140, 70, 20]),
         ("{} | scope_name=\"tasks\" and scope_kind=\"lib\"", &[20]),
         ("{} | status>=500", &[20]),
@@ -309,7 +313,7 @@ async fn metric_queries_give_grafanas_matrices() {
                     json!({"detected_level": "info"}),
                     json!([[60, "1"], [120, "1"]])
                 ),
-                metric(json!({"detected_level": "unknown"}), json!([[180, "1"]])),
+                metric(json!({"detected_level": "warn"}), json!([[180, "1"]])),
             ]),
         ),
         // Windows are open on the left, closed on the right.
@@ -624,7 +628,7 @@ fn any_record() -> impl Strategy<Value = LogRecord> {
     };
     (
         0_i64..40,
-        0_i32..24,
+        prop_oneof![1 => Just(0), 3 => 0_i32..24],
         value(),
         value(),
         value(),
@@ -636,7 +640,8 @@ fn any_record() -> impl Strategy<Value = LogRecord> {
                 let mut of_resource = Vec::new();
                 of_resource.extend(resource_zone.map(|value| ("zone", value)));
                 of_resource.extend(service.map(|value| ("service.name", value)));
-                let mut record = record(second, severity, "x", &resource(&of_resource));
+                let line = if traced { "[ERROR] x" } else { "x" };
+                let mut record = record(second, severity, line, &resource(&of_resource));
                 let mut attributes = Vec::new();
                 attributes.extend(zone.map(|value| ("zone", value)));
                 attributes.extend(dotted.map(|value| ("k.v", value)));

@@ -12,6 +12,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::SessionContext;
+use model::level::{level_name, severity_in_text};
 use model::time::NANOS_PER_SECOND;
 use model::{Attributes, LogRecord, Resource, Scope, Value};
 use proptest::prelude::*;
@@ -82,7 +83,11 @@ fn any_record() -> impl Strategy<Value = LogRecord> {
         ]
     };
     (
-        (0_i64..60, 0_i32..24, prop::sample::select(&LINES[..])),
+        (
+            0_i64..60,
+            prop_oneof![1 => Just(0), 2 => 0_i32..24],
+            prop::sample::select(&LINES[..]),
+        ),
         text(&["api", "web", ""]),
         text(&["pod-1", "pod-2"]),
         text(&["east", "json", "12"]),
@@ -498,8 +503,11 @@ fn lines(records: &[LogRecord]) -> impl Iterator<Item = Line> {
             }
         }
         let body = text(&record.body);
-        let level = query::severity::detected_level(record.severity_number);
-        add("detected_level", Origin::Structured, level);
+        let level = match record.severity_number {
+            0 => severity_in_text(&body).unwrap_or(0),
+            set => set,
+        };
+        add("detected_level", Origin::Structured, level_name(level));
         if record.severity_number != 0 {
             let number = record.severity_number.to_string();
             add("severity_number", Origin::Structured, &number);

@@ -92,8 +92,12 @@ pub(crate) fn records() -> Vec<LogRecord> {
 }
 
 async fn found(query: &str) -> Vec<usize> {
+    found_in(&records(), query).await
+}
+
+async fn found_in(records: &[LogRecord], query: &str) -> Vec<usize> {
     let filter = compile(query, NOW).unwrap_or_else(|error| panic!("{query:?}: {error}"));
-    let session = table::session(&records(), &filter.keys);
+    let session = table::session(records, &filter.keys);
     let batches = session
         .table("logs")
         .await
@@ -239,6 +243,43 @@ async fn searches_find_their_records() {
     ];
     for (query, expected) in cases {
         assert_eq!(&found(query).await, expected, "{query:?}");
+    }
+}
+
+#[tokio::test]
+async fn severities_that_only_texts_state_are_found_like_those_that_were_sent() {
+    let stated = |number: i32, text: &str, body: Value| {
+        let mut record = records().swap_remove(0);
+        record.severity_number = number;
+        record.severity_text = text.to_owned();
+        record.body = body;
+        record
+    };
+    let map = Value::Map(vec![("level".to_owned(), Value::from("fatal"))]);
+    let records = [
+        stated(0, "", Value::from("[ERROR] disk full")),
+        stated(0, "", Value::from("level=warn disk")),
+        stated(0, "Debug", Value::from("[ERROR] disk")),
+        stated(0, "", map),
+        stated(0, "", Value::from("no error was found")),
+        // A number that was sent wins, whatever it is.
+        stated(9, "ERROR", Value::from("[ERROR] disk")),
+        stated(30, "ERROR", Value::from("[ERROR] disk")),
+    ];
+    let cases: &[(&str, &[usize])] = &[
+        ("severity:error", &[0]),
+        ("level:>=warn", &[0, 1, 3]),
+        ("severity:<warn", &[2, 5]),
+        ("severity:17", &[0]),
+        ("severity:unset", &[4, 6]),
+        ("severity:*", &[0, 1, 2, 3, 5]),
+        ("NOT severity:error", &[1, 2, 3, 4, 5, 6]),
+        // What was sent stays what it was.
+        ("severity_number:0", &[0, 1, 2, 3, 4]),
+        ("severity_text:ERROR", &[5, 6]),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(&found_in(&records, query).await, expected, "{query:?}");
     }
 }
 

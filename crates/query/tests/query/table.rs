@@ -12,6 +12,7 @@ use model::{LogRecord, Seq};
 use query::functions;
 use query::nested;
 use query::schema::{Keys, Table, VirtualColumn, virtual_column};
+use query::severity::level_number;
 use query::text::{json_of, text_of};
 
 /// A session that knows our functions and the table `logs` with these records.
@@ -59,6 +60,9 @@ fn column(name: &str, records: &[LogRecord]) -> ArrayRef {
         )),
         "severity_number" => Arc::new(Int32Array::from_iter_values(
             records.iter().map(|r| r.severity_number),
+        )),
+        "level_number" => Arc::new(Int32Array::from_iter_values(
+            records.iter().map(level_number),
         )),
         "severity_text" => Arc::new(
             records

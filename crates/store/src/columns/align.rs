@@ -1,4 +1,4 @@
-//! One row group's columns brought to the promoted columns of another.
+//! One row group's columns brought to the sparse and promoted columns of another.
 
 use std::sync::Arc;
 
@@ -8,21 +8,30 @@ use arrow::record_batch::RecordBatch;
 use model::Value;
 
 use super::attributes::{Overflow, overflow_text, value_at};
-use super::layout::{Family, Promotion, Promotions};
+use super::layout::{Family, Promotion, Promotions, is_sparse};
 use super::{ColumnsError, names};
 
 /// The same rows with exactly the columns of `promotions`: those that are missing are null, and
-/// the values of those that have no place are moved into the overflow.
+/// the values of promoted ones that have no place are moved into the overflow.
 ///
 /// # Errors
 ///
-/// The batch is none of physical columns.
+/// The batch is none of physical columns, or has a sparse one that `promotions` lacks.
 pub fn align(batch: &RecordBatch, promotions: &Promotions) -> Result<RecordBatch, ColumnsError> {
     let mut fixed: Vec<(Arc<Field>, ArrayRef)> = Vec::new();
+    let sparse_at = |field: &Field| {
+        let mut known = promotions.sparse().iter();
+        known.position(|known| known.name() == field.name())
+    };
+    let mut sparse: Vec<Option<ArrayRef>> = vec![None; promotions.sparse().len()];
     let mut promoted: Vec<Option<ArrayRef>> = vec![None; promotions.len()];
     let mut homeless: Vec<(Promotion, &ArrayRef)> = Vec::new();
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         match Promotion::from_field(field) {
+            None if is_sparse(field) => match sparse_at(field) {
+                Some(position) => sparse[position] = Some(Arc::clone(column)),
+                None => return Err(ColumnsError::new(field.name(), "has no place")),
+            },
             None => fixed.push((Arc::clone(field), Arc::clone(column))),
             Some(promotion) => {
                 let Promotion { family, key, kind } = &promotion;
@@ -51,17 +60,20 @@ pub fn align(batch: &RecordBatch, promotions: &Promotions) -> Result<RecordBatch
         return Err(ColumnsError::new("batch", "has no overflow columns"));
     };
     let overflows = fixed.split_off(before);
+    let or_nulls = |(field, column): (Arc<Field>, Option<ArrayRef>)| {
+        let column = column.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()));
+        (field, column)
+    };
+    let sparse = promotions.sparse().iter().map(Arc::clone).zip(sparse);
     let promoted = promotions
         .iter()
-        .zip(promoted)
-        .map(|((promotion, name), column)| {
-            let field = promotion.field(name);
-            let column =
-                column.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()));
-            (Arc::new(field), column)
-        });
-    let (fields, columns): (Vec<_>, Vec<_>) =
-        fixed.into_iter().chain(promoted).chain(overflows).unzip();
+        .map(|(promotion, name)| Arc::new(promotion.field(name)))
+        .zip(promoted);
+    let (fields, columns): (Vec<_>, Vec<_>) = fixed
+        .into_iter()
+        .chain(sparse.chain(promoted).map(or_nulls))
+        .chain(overflows)
+        .unzip();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
         .map_err(|err| ColumnsError::new("batch", err))
 }
@@ -140,6 +152,8 @@ mod tests {
                 fields.filter_map(|field| Promotion::from_field(field)).collect()
             };
             let mut wanted = Promotions::new();
+            wanted.add_sparse_of(columns(&others).schema_ref());
+            wanted.add_sparse_of(batch.schema_ref());
             for promotion in promoted(&columns(&others)) {
                 wanted.add(promotion);
             }
@@ -149,6 +163,13 @@ mod tests {
                 }
             }
             let aligned = align(&batch, &wanted).unwrap();
+            let schema = aligned.schema();
+            let sparse = schema.fields().iter().filter(|field| is_sparse(field));
+            prop_assert_eq!(sparse.count(), wanted.sparse().len());
+            for field in batch.schema_ref().fields().iter().filter(|field| is_sparse(field)) {
+                let name = field.name();
+                prop_assert_eq!(aligned.column_by_name(name), batch.column_by_name(name));
+            }
             let names: Vec<_> = aligned.schema().fields().iter().map(|f| f.name().clone()).collect();
             for (_, name) in wanted.iter() {
                 prop_assert!(names.iter().any(|other| other == name), "{name} in {names:?}");

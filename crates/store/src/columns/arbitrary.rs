@@ -82,12 +82,27 @@ fn scope() -> impl Strategy<Value = Arc<Scope>> {
     )
 }
 
+/// Bodies that state a level.
+fn levelled() -> impl Strategy<Value = Value> {
+    let text = prop::sample::select(&["[ERROR] x", "level=warn x", "E", "<14>x"][..]);
+    let map = |level: &str| Value::Map(vec![("level".to_owned(), Value::from(level))]);
+    prop_oneof![
+        text.prop_map(Value::from),
+        prop::sample::select(&["info", "Fatal"][..]).prop_map(map),
+    ]
+}
+
 pub(crate) fn log() -> impl Strategy<Value = LogRecord> {
     let times = (any::<i64>(), any::<i64>());
-    let severity = (any::<i32>(), text());
+    let number = prop_oneof![any::<i32>(), Just(0), 1..25];
+    let severity = (
+        number,
+        prop_oneof![3 => text(), 1 => Just("warn".to_owned())],
+    );
+    let body = prop_oneof![3 => value(), 1 => levelled()];
     let ids = (option::of(trace_id()), option::of(span_id()), any::<u32>());
     let rest = (text(), resource(), scope(), any::<u32>());
-    (times, severity, value(), attributes(), ids, rest).prop_map(
+    (times, severity, body, attributes(), ids, rest).prop_map(
         |(times, severity, body, attributes, ids, rest)| LogRecord {
             timestamp: times.0,
             observed_timestamp: times.1,

@@ -63,6 +63,9 @@ pub trait OwnColumns {
         item: &'a Item,
         attributes: &mut Entries<'a>,
     ) -> Result<Remainder, ColumnsError>;
+    /// The column of this kind of row that a batch has only when a row has a value in it
+    /// ([`super::layout::is_sparse`]); taken before the others are finished.
+    fn take_sparse(&mut self) -> Option<(Field, ArrayRef)>;
     /// The columns, in the order of [`Row::own_fields`].
     fn finish(self) -> Vec<ArrayRef>;
 }
@@ -93,8 +96,8 @@ pub fn to_items<'a, R: Row>(rows: impl IntoIterator<Item = &'a (Seq, R)>) -> Vec
     rows.into_iter().map(item).collect()
 }
 
-/// The rows as one record batch, in their order: the kind's own columns, the common ones, a column
-/// for each promoted attribute, the overflows. The attribute keys of the rows are promoted, the
+/// The rows as one record batch, in their order: the kind's own columns, the common ones, a sparse
+/// one if it has a value, a column for each promoted attribute, the overflows. The attribute keys of the rows are promoted, the
 /// most frequent first, while there is room.
 ///
 /// # Errors
@@ -167,6 +170,7 @@ fn assemble<R: Row>(
     };
     let nullable_text = |name: &str| Field::new(name, DataType::Utf8, true);
     let mut fields = R::own_fields();
+    let sparse = own.take_sparse();
     let mut columns = own.finish();
 
     fields.push(Field::new(schema::SERVICE, DataType::Utf8, false));
@@ -190,6 +194,10 @@ fn assemble<R: Row>(
         false,
     ));
     columns.push(Arc::new(dropped.finish()));
+    if let Some((field, column)) = sparse {
+        fields.push(field);
+        columns.push(column);
+    }
 
     let mut promoted: Vec<FamilyColumn> = of_resources.finish().chain(of_rows.finish()).collect();
     let promotions = match promotions {

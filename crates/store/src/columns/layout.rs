@@ -1,4 +1,7 @@
-//! Which attributes have a column of their own, and how those columns are called.
+//! Which columns files of one kind need not have in common: sparse ones, and those of attributes.
+//!
+//! A *sparse* column is a fixed one that a file has only when a row has a value in it. Files have
+//! them after their other fixed columns and before the promoted ones.
 //!
 //! An attribute that is a string, integer, double or boolean is *promoted*: it lies in the column
 //! `attr.<key>` or `resource.<key>` of its own type. When a key comes with a second type, that
@@ -7,14 +10,21 @@
 
 use std::collections::HashMap;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use model::Value;
+
+use super::names;
 
 /// Promoted columns in one split.
 pub const MAX_PROMOTED: usize = 100;
 
 /// Keys longer than this, in bytes, stay in the overflow column.
 const MAX_KEY_BYTES: usize = 256;
+
+/// Whether a column is sparse.
+pub fn is_sparse(field: &Field) -> bool {
+    field.name() == names::SEVERITY_IN_TEXT
+}
 
 /// Whose attributes a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -148,12 +158,14 @@ pub fn is_promotable(key: &str) -> bool {
         && !key.chars().any(char::is_control)
 }
 
-/// The promoted columns of one split in the making, in the order in which they were promoted.
+/// The promoted columns of one split in the making, in the order in which they were promoted, and
+/// its sparse ones.
 ///
 /// A head hands the same `Promotions` to each of its row groups, so that equal columns have equal
 /// names and the split stays within [`MAX_PROMOTED`].
 #[derive(Debug, Clone, Default)]
 pub struct Promotions {
+    sparse: Vec<FieldRef>,
     columns: Vec<(Promotion, String)>,
     resource: HashMap<String, [Option<usize>; 4]>,
     attribute: HashMap<String, [Option<usize>; 4]>,
@@ -176,6 +188,20 @@ impl Promotions {
             promotions.add(promotion);
         }
         promotions
+    }
+
+    /// Adds the sparse columns that a file has.
+    pub fn add_sparse_of(&mut self, file: &Schema) {
+        for field in file.fields().iter().filter(|field| is_sparse(field)) {
+            if !self.sparse.iter().any(|known| known.name() == field.name()) {
+                self.sparse.push(FieldRef::clone(field));
+            }
+        }
+    }
+
+    /// The sparse columns.
+    pub fn sparse(&self) -> &[FieldRef] {
+        &self.sparse
     }
 
     /// Promotes one column whatever the limit; returns its index.

@@ -7,12 +7,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeBinaryArray, Float64Array, Int64Array, ListArray,
-    StringArray, StringBuilder, StructArray, TimestampNanosecondArray, UInt64Array, new_null_array,
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array,
+    ListArray, StringArray, StringBuilder, StructArray, TimestampNanosecondArray, UInt64Array,
+    new_null_array,
 };
 use arrow::compute::{cast, partition, take_record_batch};
 use arrow::datatypes::{
-    DataType, Field, FieldRef, Fields, Float64Type, Int64Type, Schema, TimestampNanosecondType,
+    DataType, Field, FieldRef, Fields, Float64Type, Int32Type, Int64Type, Schema,
+    TimestampNanosecondType,
 };
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -57,6 +59,7 @@ pub(crate) fn physical_columns(name: &str, file: &Schema) -> Vec<usize> {
         schema::SCOPE_ATTRIBUTES => named(&[names::SCOPE_OVERFLOW]),
         schema::SCOPE_NAME => named(&[names::SCOPE_NAME]),
         schema::SCOPE_VERSION => named(&[names::SCOPE_VERSION]),
+        schema::LEVEL_NUMBER => named(&[schema::SEVERITY_NUMBER, names::SEVERITY_IN_TEXT]),
         schema::OBSERVED_TIMESTAMP => named(&[schema::TIMESTAMP, names::OBSERVED_DELAY]),
         schema::END_TIMESTAMP | schema::DURATION_NS => {
             named(&[schema::TIMESTAMP, schema::DURATION_NS])
@@ -95,6 +98,7 @@ pub(crate) fn logical_column(field: &Field, batch: &RecordBatch) -> Result<Array
         schema::SCOPE_ATTRIBUTES => scope_as_json(batch),
         schema::SCOPE_NAME => column(names::SCOPE_NAME, batch),
         schema::SCOPE_VERSION => column(names::SCOPE_VERSION, batch),
+        schema::LEVEL_NUMBER => level_numbers(batch),
         schema::OBSERVED_TIMESTAMP => instants_after(names::OBSERVED_DELAY, batch),
         schema::END_TIMESTAMP => instants_after(schema::DURATION_NS, batch),
         schema::DURATION_NS => durations(batch),
@@ -279,6 +283,31 @@ fn scope_as_json(batch: &RecordBatch) -> Result<ArrayRef, ColumnsError> {
     Ok(Arc::new(
         json.collect::<Result<StringArray, ColumnsError>>()?,
     ))
+}
+
+/// The severity number or, where it is 0, what the texts state. The numbers as they are when no text
+/// states any, as in every file of records that have a severity.
+fn level_numbers(batch: &RecordBatch) -> Result<ArrayRef, ColumnsError> {
+    let sent = column(schema::SEVERITY_NUMBER, batch)?;
+    let Some(stated) = batch.column_by_name(names::SEVERITY_IN_TEXT) else {
+        return Ok(sent);
+    };
+    if stated.null_count() == stated.len() {
+        return Ok(sent);
+    }
+    let numbers = |name: &str, column: &ArrayRef| {
+        let numbers = column.as_primitive_opt::<Int32Type>().cloned();
+        numbers.ok_or_else(|| ColumnsError::new(name, "is no severity"))
+    };
+    let sent = numbers(schema::SEVERITY_NUMBER, &sent)?;
+    let stated = numbers(names::SEVERITY_IN_TEXT, stated)?;
+    let levels = sent.values().iter().zip(&stated);
+    Ok(Arc::new(Int32Array::from_iter_values(levels.map(
+        |(sent, stated)| match sent {
+            0 => stated.unwrap_or(0),
+            set => *set,
+        },
+    ))))
 }
 
 /// The row's time plus the column `delay`, null where that is null.
@@ -480,8 +509,28 @@ mod tests {
                 prop_assert_eq!(text_at(&batch, schema::ATTRIBUTES, row), Some(json.as_str()));
                 let id = record.trace_id.map(|id| id.to_string());
                 prop_assert_eq!(text_at(&batch, schema::TRACE_ID, row), id.as_deref());
+                let levels = batch.column_by_name(schema::LEVEL_NUMBER).unwrap();
+                let level = levels.as_primitive::<Int32Type>().value(row);
+                prop_assert_eq!(level, query::severity::level_number(&record));
                 let body = text_of(&record.body);
                 prop_assert_eq!(text_at(&batch, schema::BODY, row), body.as_deref());
+            }
+        }
+
+        #[test]
+        fn a_batch_without_stated_levels_has_no_column_of_them(
+            records in vec(arbitrary::log(), 1..4),
+        ) {
+            let rows: Vec<(Seq, LogRecord)> =
+                records.into_iter().map(|record| (Seq::new(1, 0), record)).collect();
+            let is_stated = |(_, record): &(Seq, LogRecord)| {
+                record.severity_number == 0 && query::severity::level_number(record) != 0
+            };
+            let column = physical(&rows).column_by_name(names::SEVERITY_IN_TEXT).cloned();
+            prop_assert_eq!(column.is_some(), rows.iter().any(is_stated));
+            if let Some(column) = column {
+                let stated = rows.iter().map(is_stated);
+                prop_assert!(stated.eq((0..column.len()).map(|row| column.is_valid(row))));
             }
         }
 

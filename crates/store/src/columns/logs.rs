@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, FixedSizeBinaryBuilder, Int32Array, Int64Array, Int64Builder, StringBuilder,
-    TimestampNanosecondArray, UInt32Array,
+    ArrayBuilder as _, ArrayRef, FixedSizeBinaryBuilder, Int32Array, Int32Builder, Int64Array,
+    Int64Builder, StringBuilder, TimestampNanosecondArray, UInt32Array,
 };
 use arrow::datatypes::{DataType, Field};
+use model::level::stated_severity;
 use model::{Attributes, LogRecord, Resource, Scope, Seq, SpanId, TraceId, Value};
 use query::schema::{self, Table, timestamp_type};
 use query::text::text_of;
@@ -106,6 +107,8 @@ pub struct LogColumns {
     observed_delay: Int64Builder,
     seq: Vec<i64>,
     severity_number: Vec<i32>,
+    /// As long as the last row that has a value.
+    severity_in_text: Int32Builder,
     severity_text: StringBuilder,
     body: StringBuilder,
     trace_id: FixedSizeBinaryBuilder,
@@ -124,6 +127,7 @@ impl OwnColumns for LogColumns {
             observed_delay: Int64Builder::with_capacity(rows),
             seq: Vec::with_capacity(rows),
             severity_number: Vec::with_capacity(rows),
+            severity_in_text: Int32Builder::with_capacity(0),
             severity_text: StringBuilder::with_capacity(rows, 0),
             body: StringBuilder::with_capacity(rows, rows * USUAL_BODY_BYTES),
             trace_id: FixedSizeBinaryBuilder::with_capacity(rows, 16),
@@ -158,13 +162,22 @@ impl OwnColumns for LogColumns {
         );
         self.flags.push(view.flags);
         self.event_name.append_option(non_empty(view.event_name));
+        let sent = (view.severity_number, view.severity_text);
         let mut overflow = None;
         match view.body {
-            ValueView::String(text) => self.body.append_value(text),
-            ValueView::Empty => self.body.append_null(),
+            ValueView::String(text) => {
+                self.body.append_value(text);
+                self.state_severity(sent, text);
+            }
+            ValueView::Empty => {
+                self.body.append_null();
+                self.state_severity(sent, "");
+            }
             other => {
                 let value = other.to_value();
-                self.body.append_option(text_of(&value));
+                let text = text_of(&value);
+                self.body.append_option(text.as_deref());
+                self.state_severity(sent, text.as_deref().unwrap_or_default());
                 overflow = Some((BODY_MEMBER, value_to_json(&value)));
             }
         }
@@ -172,6 +185,16 @@ impl OwnColumns for LogColumns {
             dropped_attributes_count: view.dropped_attributes_count,
             overflow,
         })
+    }
+
+    fn take_sparse(&mut self) -> Option<(Field, ArrayRef)> {
+        if self.severity_in_text.is_empty() {
+            return None;
+        }
+        let missing = self.seq.len() - self.severity_in_text.len();
+        self.severity_in_text.append_nulls(missing);
+        let field = Field::new(names::SEVERITY_IN_TEXT, DataType::Int32, true);
+        Some((field, Arc::new(self.severity_in_text.finish())))
     }
 
     fn finish(mut self) -> Vec<ArrayRef> {
@@ -187,6 +210,20 @@ impl OwnColumns for LogColumns {
             Arc::new(UInt32Array::from(self.flags)),
             Arc::new(self.event_name.finish()),
         ]
+    }
+}
+
+impl LogColumns {
+    /// Notes what the texts of the last row state of its severity, when it was sent without a number.
+    fn state_severity(&mut self, (number, severity_text): (i32, &str), body: &str) {
+        if number != 0 {
+            return;
+        }
+        if let Some(severity) = stated_severity(severity_text, body) {
+            let before = self.seq.len() - 1 - self.severity_in_text.len();
+            self.severity_in_text.append_nulls(before);
+            self.severity_in_text.append_value(severity);
+        }
     }
 }
 

@@ -36,6 +36,10 @@ pub(crate) mod names {
     /// Observed timestamp minus timestamp of a log record, ns, wrapping; null when not sent. It
     /// takes a fraction of the bytes that a second timestamp would.
     pub(crate) const OBSERVED_DELAY: &str = "observed_delay_ns";
+    /// The lowest severity number of the level that the texts of a log record without a severity
+    /// number state; null where they state none, and where there is a number. A file has the
+    /// column only when a row has a value in it.
+    pub(crate) const SEVERITY_IN_TEXT: &str = "severity_in_text";
     /// The instrumentation library's name.
     pub(crate) const SCOPE_NAME: &str = "scope.name";
     /// The instrumentation library's version.

@@ -269,6 +269,10 @@ impl OwnColumns for SpanColumns {
         })
     }
 
+    fn take_sparse(&mut self) -> Option<(Field, ArrayRef)> {
+        None
+    }
+
     fn finish(mut self) -> Vec<ArrayRef> {
         vec![
             times(self.timestamp),

@@ -5,8 +5,12 @@
 //! writing them. [`choose`] decides which, and sees to it that each row is rewritten a few times at
 //! most and that splits do not come to cover long times.
 //!
-//! Splits of metrics are left alone: a row of theirs is a series, which merging must join.
+//! Splits of metrics are merged by [`crate::metrics::split::merge`], series by series. What is over
+//! of metrics that are kept shorter than others is left out on that occasion; [`Ages`] says when a
+//! split is made anew for it.
 
+mod ages;
 mod choose;
 
+pub(crate) use ages::Ages;
 pub(crate) use choose::{Candidate, Choice, Goals, choose};

@@ -132,6 +132,7 @@ impl Inner {
         metrics::gauge!("watchkeeper_head_bytes").set(self.memory.heads() as f64);
         metrics::gauge!("watchkeeper_head_oldest_age_seconds").set(age as f64 / 1e9);
         metrics::gauge!("watchkeeper_ingest_log_bytes").set(self.log.extent().bytes as f64);
+        self.series_limits.report(now);
     }
 
     async fn retention_loop(self: Arc<Self>) {
@@ -170,7 +171,7 @@ impl Inner {
             if !self.readiness().is_ready() {
                 continue;
             }
-            if let Err(error) = self.compact().await {
+            if let Err(error) = self.compact(now()).await {
                 tracing::warn!(%error, "splits could not be merged, will retry");
             }
         }

@@ -17,6 +17,7 @@ use super::{Inner, blocking, now, object_key};
 use crate::catalog::SplitEntry;
 use crate::compaction::{Candidate, Choice, Goals, choose};
 use crate::error::StoreError;
+use crate::head::SplitSummary;
 use crate::split::{self, Amount, MergedSplit, ServiceRows, Split, SplitDetails, SplitSource};
 
 /// How long splits are left alone after merging them has failed.
@@ -54,20 +55,24 @@ impl Barred {
 
 impl Inner {
     /// Merges what is worth it, until nothing is or something more urgent comes up; how many
-    /// merges were made.
+    /// merges were made. What is over its retention is judged at `at` (Unix ns).
     ///
     /// # Errors
     ///
     /// The catalog failed. A merge that fails is logged, and its splits are left alone.
-    pub(super) async fn compact(&self) -> Result<usize, StoreError> {
+    pub(super) async fn compact(&self, at: i64) -> Result<usize, StoreError> {
         let mut merges = 0;
         while !self.stop.is_cancelled() && !self.is_pressed() {
             let splits = self.catalog.splits().await?;
             self.barred.keep_only(&splits);
-            let Some(chosen) = self.most_worthwhile(&splits) else {
-                break;
+            let chosen = match self.most_worthwhile(&splits) {
+                Some(run) => run,
+                None => match self.with_much_over(&splits, at).await {
+                    Some(split) => vec![split],
+                    None => break,
+                },
             };
-            match self.merge(&chosen).await {
+            match self.merge(&chosen, at).await {
                 Ok(()) => merges += 1,
                 Err(StoreError::ShuttingDown) => break,
                 // Some expired meanwhile; the next look sees which.
@@ -86,20 +91,21 @@ impl Inner {
     /// The run of splits that is best merged next.
     fn most_worthwhile(&self, splits: &[SplitEntry]) -> Option<Vec<SplitEntry>> {
         let mut streams: BTreeMap<(&TenantId, &str, Duration), Vec<&SplitEntry>> = BTreeMap::new();
-        for split in splits
-            .iter()
-            .filter(|split| split.signal != Signal::Metrics)
-        {
+        for split in splits {
             let keep = self.config.retention.of_split(split);
             let key = (&split.tenant, split.signal.as_str(), keep);
             streams.entry(key).or_default().push(split);
         }
         let mut best: Option<(Choice, Vec<&SplitEntry>)> = None;
-        for ((_, _, keep), stream) in streams {
+        for ((_, signal, keep), stream) in streams {
             let candidates: Vec<Candidate> =
                 stream.iter().map(|split| self.candidate(split)).collect();
             let row_group_rows = self.config.head.row_group_rows;
-            let goals = Goals::new(&self.config.compaction, row_group_rows, keep);
+            let mut goals = Goals::new(&self.config.compaction, row_group_rows, keep);
+            if signal == Signal::Metrics.as_str() {
+                // Its rows are counted in samples, of which a byte holds one or more.
+                goals.rows = u64::MAX;
+            }
             if let Some(choice) = choose(&candidates, &goals)
                 && best
                     .as_ref()
@@ -120,12 +126,17 @@ impl Inner {
             bytes: split.size_bytes,
             times: (split.summary.min_time, split.summary.max_time),
             promoted: columns.filter(is_promoted).collect(),
-            is_barred: self.barred.contains(&split.id),
+            is_barred: self.is_barred(split),
         }
     }
 
+    /// Whether a split is left alone for now.
+    pub(super) fn is_barred(&self, split: &SplitEntry) -> bool {
+        self.barred.contains(&split.id)
+    }
+
     /// Puts one split in the place of several.
-    async fn merge(&self, old: &[SplitEntry]) -> Result<(), StoreError> {
+    async fn merge(&self, old: &[SplitEntry], at: i64) -> Result<(), StoreError> {
         let Some(first) = old.first() else {
             return Ok(());
         };
@@ -134,21 +145,25 @@ impl Inner {
         let last = old.iter().map(|split| split.to_position).fold(0, u64::max);
         let positions = (first.from_position, last);
         let key = object_key(&first.tenant, first.signal, positions, now(), 0);
-        let (size_bytes, merged) = self.write_merged(&key, old).await?;
-        let entry = SplitEntry {
+        let merged = match first.signal {
+            Signal::Metrics => self.write_merged_metrics(&key, old, at).await?,
+            _ => self.write_merged(&key, old).await?,
+        };
+        let new = merged.summary.clone().map(|summary| SplitEntry {
             id: key.clone(),
             object_key: key.clone(),
-            size_bytes,
+            size_bytes: merged.size_bytes,
             to_position: last,
             created_at: old
                 .iter()
                 .map(|split| split.created_at)
                 .fold(i64::MIN, i64::max),
-            summary: with_details(&merged, old),
+            summary,
             ..first.clone()
-        };
+        });
         let ids: Vec<String> = old.iter().map(|split| split.id.clone()).collect();
-        let replaced = self.catalog.replace(&ids, &[entry], now()).await;
+        let new: Vec<SplitEntry> = new.into_iter().collect();
+        let replaced = self.catalog.replace(&ids, &new, now()).await;
         if let Err(error @ StoreError::SplitsChanged { .. }) = replaced {
             // Nobody knows the new object, and nobody will.
             self.remove_object(&key).await;
@@ -159,11 +174,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn write_merged(
-        &self,
-        key: &str,
-        old: &[SplitEntry],
-    ) -> Result<(u64, MergedSplit), StoreError> {
+    async fn write_merged(&self, key: &str, old: &[SplitEntry]) -> Result<Merged, StoreError> {
         let mut splits = Vec::with_capacity(old.len());
         for split in old {
             // Not by way of the cache, from which it would push what queries want.
@@ -174,7 +185,7 @@ impl Inner {
         let (objects, path) = (self.objects.clone(), Path::from(key));
         let row_group_rows = self.config.head.row_group_rows;
         let stop = self.stop.clone();
-        blocking("merge splits", move || {
+        let (size_bytes, merged) = blocking("merge splits", move || {
             let write_error = |source| StoreError::Io {
                 action: "write split",
                 path: path.to_string().into(),
@@ -189,7 +200,13 @@ impl Inner {
                 .map_err(|error| write_error(error.into_error()))?;
             Ok((object.finish()?, merged))
         })
-        .await
+        .await?;
+        Ok(Merged {
+            size_bytes,
+            summary: Some(with_details(&merged, old)),
+            copied: merged.copied,
+            encoded: merged.encoded,
+        })
     }
 
     /// After a failure: a damaged split is left alone until the next start, others for a while.
@@ -221,8 +238,17 @@ impl Inner {
     }
 }
 
+/// A split that was made of others.
+pub(super) struct Merged {
+    pub(super) size_bytes: u64,
+    /// What the catalog keeps of it; `None` when nothing was left.
+    pub(super) summary: Option<SplitSummary>,
+    pub(super) copied: Amount,
+    pub(super) encoded: Amount,
+}
+
 /// The merged split's summary, with what only the entries of its parts say.
-fn with_details(merged: &MergedSplit, old: &[SplitEntry]) -> crate::head::SplitSummary {
+fn with_details(merged: &MergedSplit, old: &[SplitEntry]) -> SplitSummary {
     let parts: Vec<SplitDetails> = old
         .iter()
         .map(|split| SplitDetails::of(&split.summary))
@@ -236,17 +262,23 @@ fn with_details(merged: &MergedSplit, old: &[SplitEntry]) -> crate::head::SplitS
         all.bounded()
     });
     details.keep_seconds = parts.iter().filter_map(|part| part.keep_seconds).max();
-    let first_created = old.iter().zip(&parts);
-    let first_created =
-        first_created.map(|(split, part)| part.first_created_at.unwrap_or(split.created_at));
-    details.first_created_at = first_created.min();
-    crate::head::SplitSummary {
+    details.first_created_at = first_created_at(old);
+    SplitSummary {
         metadata: details.to_metadata(),
         ..merged.summary.clone()
     }
 }
 
-fn report(first: &SplitEntry, merged_from: usize, merged: &MergedSplit, elapsed: Duration) {
+/// When the oldest of the splits was published first, Unix ns.
+pub(super) fn first_created_at(splits: &[SplitEntry]) -> Option<i64> {
+    let created = splits.iter().map(|split| {
+        let details = SplitDetails::of(&split.summary);
+        details.first_created_at.unwrap_or(split.created_at)
+    });
+    created.min()
+}
+
+fn report(first: &SplitEntry, merged_from: usize, merged: &Merged, elapsed: Duration) {
     let signal = first.signal.as_str();
     metrics::counter!("watchkeeper_compaction_merges_total", "signal" => signal).increment(1);
     metrics::counter!("watchkeeper_compaction_splits_total", "signal" => signal)
@@ -259,8 +291,9 @@ fn report(first: &SplitEntry, merged_from: usize, merged: &MergedSplit, elapsed:
             .increment(bytes);
     }
     metrics::histogram!("watchkeeper_compaction_seconds", "signal" => signal).record(elapsed);
-    tracing::debug!(tenant = %first.tenant, signal, splits = merged_from,
-        rows = merged.summary.rows, encoded_rows = merged.encoded.rows, "splits were merged");
+    let rows = merged.summary.as_ref().map_or(0, |summary| summary.rows);
+    tracing::debug!(tenant = %first.tenant, signal, splits = merged_from, rows,
+        encoded_rows = merged.encoded.rows, "splits were merged");
 }
 
 #[cfg(test)]

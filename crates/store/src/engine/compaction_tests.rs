@@ -13,12 +13,12 @@ use super::tests::{NOW, bodies, config, everything, logs, ready, tenant};
 use super::*;
 use crate::config::{RetentionRule, StoreConfig};
 use crate::ingest::IngestRequest;
-use crate::search::{HistogramStep, LogHistogram, LogSearch, Order, SqlLimits};
+use crate::search::{HistogramStep, LogHistogram, LogPage, LogSearch, Order, SqlLimits};
 
 const DAY: i64 = 24 * 3_600 * NANOS_PER_SECOND;
 
 /// A store without anything in the background, that merges two splits as soon as there are two.
-async fn open_quiet(mut config: StoreConfig) -> Store {
+pub(super) async fn open_quiet(mut config: StoreConfig) -> Store {
     config.compaction.fan_in = 2;
     let foundation = Foundation {
         disk: Arc::new(LocalDisk),
@@ -183,13 +183,13 @@ async fn compaction_changes_no_querys_answer() {
         store.ingest(rest).await.unwrap();
         let before = answers(&store).await;
         let splits = store.inner.catalog.splits().await.unwrap();
-        let merges = store.inner.compact().await.unwrap();
+        let merges = store.inner.compact(NOW).await.unwrap();
         let merged = store.inner.catalog.splits().await.unwrap();
         assert!(
             merges >= 2 && merged.len() < splits.len(),
             "seed {seed}: {merges} merges"
         );
-        assert_eq!(store.inner.compact().await.unwrap(), 0, "seed {seed}");
+        assert_eq!(store.inner.compact(NOW).await.unwrap(), 0, "seed {seed}");
         for (before, after) in before.iter().zip(answers(&store).await) {
             assert_eq!(*before, after, "seed {seed}");
         }
@@ -201,6 +201,60 @@ async fn compaction_changes_no_querys_answer() {
         assert!(report.is_sound(), "seed {seed}: {:?}", report.findings);
         assert_eq!(report.leftovers.len(), 0, "seed {seed}");
     }
+}
+
+#[tokio::test]
+async fn pages_go_on_where_they_were_while_rows_arrive_are_sealed_and_merged() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = config(directory.path());
+    settings.head.row_group_rows = 16;
+    let store = open_quiet(settings).await;
+    for round in 0..6 {
+        let request = random_request(&mut random, Signal::Logs, round);
+        store.ingest(request).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let newest_first = LogSearch {
+        order: Order::Newest,
+        ..everything()
+    };
+    let all = store.search_logs(&tenant(), newest_first.clone()).await;
+    let seqs = |page: &LogPage| {
+        page.records
+            .iter()
+            .map(|found| found.seq)
+            .collect::<Vec<_>>()
+    };
+    let expected = seqs(&all.unwrap());
+
+    let mut paged = Vec::new();
+    let mut page_request = LogSearch {
+        limit: 7,
+        ..newest_first
+    };
+    let mut merges = 0;
+    for round in 10.. {
+        let page = store.search_logs(&tenant(), page_request.clone()).await;
+        let page = page.unwrap();
+        assert!(!page.partial, "{:?}", page.warnings);
+        paged.extend(seqs(&page));
+        page_request.cursor = page.cursor;
+        if page_request.cursor.is_none() {
+            break;
+        }
+        // Newer than everything that is paged through.
+        let request = random_request(&mut random, Signal::Logs, round);
+        store.ingest(request).await.unwrap();
+        if round % 2 == 0 {
+            store.flush().await.unwrap();
+            merges += store.inner.compact(NOW).await.unwrap();
+            store.inner.sweep(Urgency::Full, now()).await.unwrap();
+        }
+    }
+    assert!(merges > 2, "{merges} merges while paging");
+    assert_eq!(paged, expected);
+    store.shutdown().await.unwrap();
 }
 
 #[tokio::test]
@@ -221,11 +275,11 @@ async fn a_damaged_split_is_left_as_it_is_and_the_others_are_merged() {
     bytes[100] ^= 1;
     std::fs::write(&path, bytes).unwrap();
 
-    assert_eq!(store.inner.compact().await.unwrap(), 2);
+    assert_eq!(store.inner.compact(NOW).await.unwrap(), 2);
     let left = store.inner.catalog.splits().await.unwrap();
     let rows: Vec<u64> = left.iter().map(|split| split.summary.rows).collect();
     assert_eq!((rows, &left[1]), (vec![2, 1, 2], damaged));
-    assert_eq!(store.inner.compact().await.unwrap(), 0);
+    assert_eq!(store.inner.compact(NOW).await.unwrap(), 0);
     // What was written in vain is gone.
     let keys = store.inner.objects.keys().unwrap();
     assert_eq!(
@@ -247,7 +301,7 @@ async fn a_query_reads_the_splits_it_began_with_until_it_ends() {
         store.flush().await.unwrap();
     }
     let snapshot = store.logs(&tenant(), TimeRange::ALL).await.unwrap();
-    assert_eq!(store.inner.compact().await.unwrap(), 1);
+    assert_eq!(store.inner.compact(NOW).await.unwrap(), 1);
     assert_eq!(store.inner.sweep(Urgency::Full, now()).await.unwrap(), 0);
     for split in &snapshot.splits {
         split.open().await.unwrap();
@@ -266,6 +320,7 @@ fn with_rule(directory: &Path, service: &str, days: u32) -> StoreConfig {
         tenant: None,
         signal: Some(Signal::Logs),
         service: Some(service.parse().unwrap()),
+        metric: None,
         keep: days * Duration::from_secs(86_400),
     }];
     settings
@@ -287,7 +342,7 @@ async fn services_are_kept_as_long_as_their_rules_say_and_the_rules_may_change()
     }
     assert_eq!(store.inner.catalog.splits().await.unwrap().len(), 4);
     // Splits are merged with those that are kept as long.
-    assert_eq!(store.inner.compact().await.unwrap(), 2);
+    assert_eq!(store.inner.compact(NOW).await.unwrap(), 2);
     store.inner.delete_old(NOW + 4 * DAY).await.unwrap();
     assert_eq!(
         found(&store).await,

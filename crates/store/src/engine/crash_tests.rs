@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use model::TimeRange;
 
+use super::metric_tests;
 use super::storage::Urgency;
-use super::tests::{bodies, config, everything, logs, tenant};
+use super::tests::{NOW, bodies, config, everything, logs, tenant};
 use super::*;
 use crate::catalog::{CatalogSnapshot, Checkpoint, DeletedSplit, Publication, SplitEntry};
 use crate::disk::SyncPoint;
 use crate::disk::simulated::{Faults, SimulatedDisk, Unsynced};
+use crate::ingest::IngestRequest;
 
 /// A catalog on a machine that stops.
 struct StoppingCatalog {
@@ -116,6 +118,31 @@ async fn open(disk: &SimulatedDisk, directory: &Path) -> Result<Store, String> {
     }
 }
 
+/// A request with one item that says `body`.
+fn request(signal: Signal, body: &str) -> IngestRequest {
+    match signal {
+        Signal::Metrics => metric_tests::gauges(&[("said", body, NOW, 1.0)]),
+        _ => logs(&[body]),
+    }
+}
+
+/// What all items say, in any order.
+async fn said(store: &Store, signal: Signal) -> Result<Vec<String>, String> {
+    if signal == Signal::Metrics {
+        let found = metric_tests::found(store).await.into_iter();
+        let said = found.flat_map(|((_, id), samples)| vec![id; samples.len()]);
+        return Ok(said.collect());
+    }
+    let page = store
+        .search_logs(&tenant(), everything())
+        .await
+        .map_err(|error| error.to_string())?;
+    match page.partial {
+        true => Err(format!("partial: {:?}", page.warnings)),
+        false => Ok(bodies(&page)),
+    }
+}
+
 /// What the senders of the workload know.
 #[derive(Debug, Default)]
 struct Sent {
@@ -126,7 +153,7 @@ struct Sent {
 }
 
 /// Two runs that write, seal, merge splits and remove the old ones; ends when the machine stops.
-async fn workload(disk: &SimulatedDisk, directory: &Path) -> Sent {
+async fn workload(signal: Signal, disk: &SimulatedDisk, directory: &Path) -> Sent {
     let mut sent = Sent::default();
     for run in 0..2 {
         let Ok(store) = open(disk, directory).await else {
@@ -134,7 +161,7 @@ async fn workload(disk: &SimulatedDisk, directory: &Path) -> Sent {
         };
         for n in 0..4 {
             let body = format!("{run}-{n}");
-            match store.ingest(logs(&[&body])).await {
+            match store.ingest(request(signal, &body)).await {
                 Ok(_) => sent.acknowledged.push(body),
                 Err(_) => sent.in_doubt.push(body),
             }
@@ -143,7 +170,7 @@ async fn workload(disk: &SimulatedDisk, directory: &Path) -> Sent {
                 store.flush().await.ok();
             }
         }
-        sent.merges += store.inner.compact().await.unwrap_or(0);
+        sent.merges += store.inner.compact(NOW).await.unwrap_or(0);
         store.inner.sweep(Urgency::Full, now()).await.ok();
         kill(&store).await;
     }
@@ -157,7 +184,12 @@ async fn kill(store: &Store) {
 }
 
 /// What is wrong after a crash, when anything is: now, after sealing, and after another restart.
-async fn check(disk: SimulatedDisk, directory: &Path, sent: &Sent) -> Result<(), String> {
+async fn check(
+    signal: Signal,
+    disk: SimulatedDisk,
+    directory: &Path,
+    sent: &Sent,
+) -> Result<(), String> {
     let mut disk = disk;
     let mut acknowledged = sent.acknowledged.clone();
     for round in 0..2 {
@@ -165,14 +197,9 @@ async fn check(disk: SimulatedDisk, directory: &Path, sent: &Sent) -> Result<(),
             .await
             .map_err(|error| format!("round {round}: {error}"))?;
         for is_sealed in [false, true] {
-            let page = store
-                .search_logs(&tenant(), everything())
+            let found = said(&store, signal)
                 .await
-                .map_err(|error| error.to_string())?;
-            if page.partial {
-                return Err(format!("round {round}: partial: {:?}", page.warnings));
-            }
-            let found = bodies(&page);
+                .map_err(|error| format!("round {round}: {error}"))?;
             let count = |body: &String| found.iter().filter(|other| *other == body).count();
             for body in &acknowledged {
                 if count(body) != 1 {
@@ -189,7 +216,7 @@ async fn check(disk: SimulatedDisk, directory: &Path, sent: &Sent) -> Result<(),
         }
         // What comes later must not spoil what recovery found, nor be lost itself.
         let later = format!("later {round}");
-        let kept = store.ingest(logs(&[&later])).await;
+        let kept = store.ingest(request(signal, &later)).await;
         kept.map_err(|error| error.to_string())?;
         acknowledged.push(later);
         kill(&store).await;
@@ -219,7 +246,7 @@ const LEFT_BEHIND: [Unsynced; 4] = [
 ///
 /// The paths on the simulated disk are those of the real directory, so every copy of it is moved
 /// into the same place.
-async fn sweep(drop_sync: Option<SyncPoint>) -> Result<u64, String> {
+async fn sweep(signal: Signal, drop_sync: Option<SyncPoint>) -> Result<u64, String> {
     for step in 1.. {
         let home = real_directory();
         let directory = home.path().join("data");
@@ -230,7 +257,7 @@ async fn sweep(drop_sync: Option<SyncPoint>) -> Result<u64, String> {
             drop_sync,
             ..Faults::default()
         });
-        let sent = workload(&disk, &directory).await;
+        let sent = workload(signal, &disk, &directory).await;
         let original = copy_of(&directory);
         for unsynced in LEFT_BEHIND {
             std::fs::remove_dir_all(&directory).unwrap();
@@ -240,7 +267,7 @@ async fn sweep(drop_sync: Option<SyncPoint>) -> Result<u64, String> {
                 drop_sync,
                 ..Faults::default()
             });
-            check(restarted, &directory, &sent)
+            check(signal, restarted, &directory, &sent)
                 .await
                 .map_err(|error| format!("stopped at step {step}, {unsynced:?}: {error}"))?;
         }
@@ -255,14 +282,16 @@ async fn sweep(drop_sync: Option<SyncPoint>) -> Result<u64, String> {
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_or_doubled_when_the_machine_stops_at_any_step() {
-    let steps = sweep(None).await.unwrap();
-    assert!(steps > 50, "the workload took only {steps} steps");
+    for signal in [Signal::Logs, Signal::Metrics] {
+        let steps = sweep(signal, None).await.unwrap();
+        assert!(steps > 50, "{signal}: the workload took only {steps} steps");
+    }
 }
 
 #[tokio::test]
 async fn without_any_one_fsync_something_is_lost() {
     for point in SyncPoint::ALL {
-        let swept = sweep(Some(point)).await;
+        let swept = sweep(Signal::Logs, Some(point)).await;
         assert!(swept.is_err(), "nothing needs the fsync of {point:?}");
     }
 }

@@ -7,6 +7,7 @@ use model::{Encoding, Signal};
 use wire::otlp::{self, DecodeError, Origins};
 use wire::{Rejected, SampleCounts, Window};
 
+use super::series_limit::{ActiveSeries, SampleOf, SeriesKey};
 use crate::error::IngestError;
 use crate::head::tenant::Batch;
 use crate::ingest::{IngestOutcome, IngestRequest, RejectedCount};
@@ -16,7 +17,7 @@ use crate::log::Entry;
 pub(super) struct Admitted {
     pub(super) batch: Batch,
     pub(super) outcome: IngestOutcome,
-    /// Ordinals of items outside of the window, ascending: what the log keeps.
+    /// Ordinals of items that were refused for when they came, ascending: what the log keeps.
     pub(super) refused: Vec<u32>,
 }
 
@@ -31,7 +32,8 @@ impl Admitted {
     }
 }
 
-/// Decodes a new request and refuses items outside of `window`.
+/// Decodes a new request and refuses items outside of `window`, and those of series that would be
+/// too many among the `active` ones.
 ///
 /// # Errors
 ///
@@ -40,6 +42,7 @@ pub(super) fn admit(
     request: &IngestRequest,
     window: Window,
     origins: &Origins,
+    active: Option<&ActiveSeries>,
 ) -> Result<Admitted, IngestError> {
     let body = decode(
         request.signal,
@@ -53,12 +56,27 @@ pub(super) fn admit(
     // A point's samples may lie apart, and exemplars come behind all samples.
     refused.sort_unstable_by_key(|rejected| rejected.ordinal);
     refused.dedup_by_key(|rejected| rejected.ordinal);
-    let ordinals: Vec<u32> = refused.iter().map(|rejected| rejected.ordinal).collect();
+    let mut batch = without(body.batch, &ordinals_of(&refused));
+    if let (Some(active), Batch::Metrics(metrics)) = (active, &batch) {
+        let mut samples = Vec::new();
+        metrics.each_series(|series, own| {
+            let series = SeriesKey::of(&series.to_labels());
+            samples.extend(own.iter().map(|sample| SampleOf {
+                ordinal: sample.ordinal,
+                series,
+            }));
+        });
+        let too_many = active.refused(samples, request.received_at);
+        batch = without(batch, &ordinals_of(&too_many));
+        refused.extend(too_many);
+        refused.sort_unstable_by_key(|item| item.ordinal);
+    }
+    refused.dedup_by_key(|item| item.ordinal);
+    let ordinals = ordinals_of(&refused);
     let mut rejected = body.rejected;
     rejected.extend(refused);
     rejected.sort_unstable_by_key(|item| item.ordinal);
     let count = rejected.len() as u64;
-    let batch = without(body.batch, &ordinals);
     let written = match &batch {
         Batch::Metrics(batch) => batch.counts(),
         Batch::Logs(_) | Batch::Spans(_) => SampleCounts::default(),
@@ -162,6 +180,10 @@ fn without(mut batch: Batch, refused: &[u32]) -> Batch {
         Batch::Metrics(batch) => batch.refuse(refused),
     }
     batch
+}
+
+fn ordinals_of(rejected: &[Rejected]) -> Vec<u32> {
+    rejected.iter().map(|rejected| rejected.ordinal).collect()
 }
 
 fn count_reasons(rejected: &[Rejected]) -> Vec<RejectedCount> {

@@ -133,7 +133,7 @@ impl Inner {
     }
 
     async fn admit(
-        &self,
+        self: &Arc<Self>,
         request: IngestRequest,
     ) -> Result<(IngestRequest, Admitted), IngestError> {
         // What is older than its own service's retention goes with its split.
@@ -144,13 +144,14 @@ impl Inner {
             .longest();
         let retention = i64::try_from(retention.as_nanos()).unwrap_or(i64::MAX);
         let window = Window::at(request.received_at, retention);
+        let active = self.active_series(&request).await;
         if request.body.len() <= DECODED_IN_PLACE {
-            let admitted = admit(&request, window, &self.origins)?;
+            let admitted = admit(&request, window, &self.origins, active.as_deref())?;
             return Ok((request, admitted));
         }
         let origins = Arc::clone(&self.origins);
         let decoded = tokio::task::spawn_blocking(move || {
-            let admitted = admit(&request, window, &origins)?;
+            let admitted = admit(&request, window, &origins, active.as_deref())?;
             Ok((request, admitted))
         });
         decoded

@@ -8,6 +8,7 @@
 mod background;
 mod choose;
 mod compact;
+mod compact_metrics;
 #[cfg(test)]
 mod compaction_tests;
 #[cfg(test)]
@@ -17,11 +18,14 @@ mod export;
 mod ingest;
 mod leases;
 mod log_cut;
+#[cfg(test)]
+mod metric_tests;
 mod queries;
 mod replay;
 mod seal;
 mod sequencer;
 mod series;
+mod series_limit;
 mod split_cache;
 mod storage;
 #[cfg(test)]
@@ -42,9 +46,11 @@ pub use self::seal::ShutdownReport;
 pub use self::series::TenantSeries;
 
 use self::compact::Barred;
+use self::compact_metrics::SplitAges;
 use self::leases::Leases;
 use self::seal::Failures;
 use self::sequencer::Sequencer;
+use self::series_limit::SeriesLimits;
 use self::split_cache::SplitCache;
 use crate::catalog::{Catalog, SqlCatalog};
 use crate::config::StoreConfig;
@@ -108,6 +114,10 @@ struct Inner {
     leases: Arc<Leases>,
     /// Splits that could not be merged.
     barred: Barred,
+    /// How old the samples of splits are whose metrics are kept differently.
+    ages: SplitAges,
+    /// Which series are active, when their number is limited.
+    series_limits: SeriesLimits,
     /// Cancelled when the store shuts down.
     stop: CancellationToken,
     /// Requests that were appended, and everything in the background.
@@ -226,6 +236,8 @@ impl Inner {
             splits_changed: Notify::new(),
             leases: Arc::default(),
             barred: Barred::default(),
+            ages: SplitAges::default(),
+            series_limits: SeriesLimits::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config,

@@ -57,14 +57,19 @@ impl<T> SplitCache<T> {
         };
         state.open.insert(key.to_owned(), open);
         state.bytes += bytes;
-        while state.bytes > self.limit && state.open.len() > 1 {
-            let oldest = state.open.iter().min_by_key(|(_, open)| open.last_use);
-            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
-                break;
-            };
-            state.remove(&oldest);
-        }
+        state.shrink(self.limit);
         split
+    }
+
+    /// Notes that an open split takes `bytes` of memory now.
+    pub(super) fn weigh(&self, key: &str, bytes: usize) {
+        let mut state = self.state();
+        let Some(open) = state.open.get_mut(key) else {
+            return;
+        };
+        let before = std::mem::replace(&mut open.bytes, bytes);
+        state.bytes = state.bytes - before + bytes;
+        state.shrink(self.limit);
     }
 
     pub(super) fn remove(&self, key: &str) {
@@ -77,6 +82,17 @@ impl<T> SplitCache<T> {
 }
 
 impl<T> State<T> {
+    /// Closes the least recently used until the others are within the limit, or only one is left.
+    fn shrink(&mut self, limit: usize) {
+        while self.bytes > limit && self.open.len() > 1 {
+            let oldest = self.open.iter().min_by_key(|(_, open)| open.last_use);
+            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
+                break;
+            };
+            self.remove(&oldest);
+        }
+    }
+
     fn remove(&mut self, key: &str) {
         if let Some(open) = self.open.remove(key) {
             self.bytes -= open.bytes;
@@ -100,6 +116,11 @@ mod tests {
         cache.insert("huge", Arc::new(4), 100);
         assert!(cache.get("a").is_none());
         assert_eq!(cache.get("huge").as_deref(), Some(&4));
+        cache.insert("small", Arc::new(5), 1);
+        cache.weigh("small", 2);
+        assert!(cache.get("small").is_some());
+        assert_eq!(cache.state().bytes, 2);
+        cache.insert("huge", Arc::new(4), 100);
         cache.remove("huge");
         assert!(cache.get("huge").is_none());
     }

@@ -103,10 +103,6 @@ impl<R: Row> HeadRows for ClassedHead<R> {
         }
     }
 
-    fn arrived(batch: &Self::Batch) -> Option<Arrived> {
-        RowHead::<R>::arrived(batch)
-    }
-
     fn size_bytes(&self) -> usize {
         let classes = self.classes();
         classes.iter().map(|(_, rows)| rows.size_bytes()).sum()
@@ -165,6 +161,7 @@ mod tests {
                 tenant: None,
                 signal: None,
                 service: Some("debug-*".parse().unwrap()),
+                metric: None,
                 keep: Duration::from_secs(7_200),
             }],
             ..Retention::default()

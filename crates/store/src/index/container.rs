@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use tantivy::HasLen;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{
-    Directory, DirectoryLock, FileHandle, Lock, OwnedBytes, WatchCallback, WatchHandle, WritePtr,
+    Directory, DirectoryLock, FileHandle, FileSlice, Lock, OwnedBytes, WatchCallback, WatchHandle,
+    WritePtr,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +89,11 @@ impl fmt::Debug for Container {
             .field("files", &self.files)
             .finish()
     }
+}
+
+/// Bytes as tantivy reads them, without a copy.
+pub(crate) fn file_slice(bytes: Bytes) -> FileSlice {
+    FileSlice::from(Stable(bytes))
 }
 
 /// One file of the container. Reading shares the container's bytes.

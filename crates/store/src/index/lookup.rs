@@ -13,6 +13,7 @@ use super::segment::{BlockIndex, IndexError};
 use super::terms::BlockTerms;
 use super::walk::{Steps, WordWalk};
 use super::{BlockSet, IndexField, marker, pair};
+use crate::columns::names;
 
 /// Either form of an index.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +38,7 @@ fn place_of(column: &str) -> Place {
         schema::SERVICE
         | schema::SEVERITY_NUMBER
         | schema::SEVERITY_TEXT
+        | schema::LEVEL_NUMBER
         | schema::EVENT_NAME
         | schema::NAME
         | schema::KIND
@@ -44,6 +46,17 @@ fn place_of(column: &str) -> Place {
         other if schema::virtual_column(other).is_some() => Place::Pairs,
         _ => Place::Nowhere,
     }
+}
+
+/// The columns under whose names the index has the values of a logical column. A record's level is
+/// listed as its severity number and, where that is 0, as what its texts state if they do: the
+/// number 0 stands for more than the level 0.
+fn listed_as(column: &str) -> impl Iterator<Item = &str> {
+    let (first, second) = match column {
+        schema::LEVEL_NUMBER => (schema::SEVERITY_NUMBER, Some(names::SEVERITY_IN_TEXT)),
+        same => (same, None),
+    };
+    std::iter::once(first).chain(second)
 }
 
 /// Whether [`BlockLookup::values`] can answer for a logical column.
@@ -222,15 +235,19 @@ impl<'a> BlockLookup<'a> {
 
     fn equals(&self, column: &str, value: &str) -> Result<BlockSet, IndexError> {
         let mut found = BlockSet::none(self.blocks);
-        self.add_term(IndexField::Pairs, &pair(column, value), &mut found)?;
+        for listed in listed_as(column) {
+            self.add_term(IndexField::Pairs, &pair(listed, value), &mut found)?;
+        }
         self.add_markers(column, &mut found)?;
         Ok(found)
     }
 
     fn values_from(&self, column: &str, prefix: &str) -> Result<BlockSet, IndexError> {
         let mut found = BlockSet::none(self.blocks);
-        let beginning = pair(column, prefix);
-        self.add_matching(IndexField::Pairs, &beginning, &mut |_| true, &mut found)?;
+        for listed in listed_as(column) {
+            let beginning = pair(listed, prefix);
+            self.add_matching(IndexField::Pairs, &beginning, &mut |_| true, &mut found)?;
+        }
         self.add_markers(column, &mut found)?;
         Ok(found)
     }
@@ -238,7 +255,9 @@ impl<'a> BlockLookup<'a> {
     /// Adds the blocks that may have any value in `column`: in an overflow, also inside of a map
     /// under a part of the key.
     fn add_markers(&self, column: &str, into: &mut BlockSet) -> Result<(), IndexError> {
-        self.add_term(IndexField::Pairs, &marker(column), into)?;
+        for listed in listed_as(column) {
+            self.add_term(IndexField::Pairs, &marker(listed), into)?;
+        }
         let (key, outer_column): (&str, fn(&str) -> String) = match schema::virtual_column(column) {
             Some(VirtualColumn::Attribute(key)) => (key, schema::attribute_column),
             Some(VirtualColumn::Resource(key)) => (key, schema::resource_column),
@@ -262,20 +281,22 @@ impl<'a> BlockLookup<'a> {
         accept: &mut dyn FnMut(&str) -> bool,
     ) -> Result<BlockSet, IndexError> {
         let mut found = BlockSet::none(self.blocks);
-        let beginning = pair(column, "");
-        self.add_matching(
-            IndexField::Pairs,
-            &beginning,
-            &mut |term| accept(&term[beginning.len()..]),
-            &mut found,
-        )?;
+        for listed in listed_as(column) {
+            let beginning = pair(listed, "");
+            self.add_matching(
+                IndexField::Pairs,
+                &beginning,
+                &mut |term| accept(&term[beginning.len()..]),
+                &mut found,
+            )?;
+        }
         self.add_markers(column, &mut found)?;
         Ok(found)
     }
 
     /// Visits the values of `column` that begin with `prefix` and lie in a block of `within`,
-    /// ascending, until `visit` breaks. Values that are not listed ([`BlockLookup::unlisted`])
-    /// are not among them.
+    /// ascending, until `visit` breaks; of levels first those of numbers, then those of texts.
+    /// Values that are not listed ([`BlockLookup::unlisted`]) are not among them.
     ///
     /// # Errors
     ///
@@ -287,21 +308,48 @@ impl<'a> BlockLookup<'a> {
         within: &BlockSet,
         visit: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
-        let name = pair(column, "").len();
-        self.each_pair(&pair(column, prefix), within, &mut |term| {
-            visit(&term[name..])
-        })
+        let mut flow = ControlFlow::Continue(());
+        for listed in listed_as(column) {
+            let name = pair(listed, "").len();
+            self.each_pair(&pair(listed, prefix), within, &mut |term| {
+                flow = visit(&term[name..]);
+                flow
+            })?;
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
-    /// The blocks that may hold values of `column` that the index does not list.
+    /// The blocks that may hold values of `column` that the index does not list, or of which it
+    /// lists some that are not there.
     ///
     /// # Errors
     ///
     /// The index is damaged.
     pub(crate) fn unlisted(&self, column: &str) -> Result<BlockSet, IndexError> {
         let mut found = BlockSet::none(self.blocks);
-        self.add_term(IndexField::Pairs, &marker(column), &mut found)?;
+        for listed in listed_as(column) {
+            self.add_term(IndexField::Pairs, &marker(listed), &mut found)?;
+        }
+        if column == schema::LEVEL_NUMBER {
+            found.unite(&self.partly_unset()?);
+        }
         Ok(found)
+    }
+
+    /// The blocks with records of severity number 0 of which some state a level: whether all of them
+    /// do is not listed.
+    fn partly_unset(&self) -> Result<BlockSet, IndexError> {
+        let mut unset = BlockSet::none(self.blocks);
+        let term = pair(schema::SEVERITY_NUMBER, "0");
+        self.add_term(IndexField::Pairs, &term, &mut unset)?;
+        let mut stated = BlockSet::none(self.blocks);
+        let beginning = pair(names::SEVERITY_IN_TEXT, "");
+        self.add_matching(IndexField::Pairs, &beginning, &mut |_| true, &mut stated)?;
+        unset.intersect(&stated);
+        Ok(unset)
     }
 
     /// Visits the columns that begin with `prefix` and have unlisted values in a block of

@@ -20,6 +20,7 @@ mod terms;
 mod walk;
 
 pub use blocks::BlockSet;
+pub(crate) use container::file_slice;
 pub use lookup::{BlockLookup, Terms};
 pub(crate) use lookup::{IdBlocks, knows_values};
 pub use segment::{BlockIndex, BuiltIndex, IndexError, IndexPart, build};

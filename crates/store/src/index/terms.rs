@@ -241,6 +241,7 @@ impl TermsBuilder {
             schema::SERVICE
             | schema::SEVERITY_NUMBER
             | schema::SEVERITY_TEXT
+            | crate::columns::names::SEVERITY_IN_TEXT
             | schema::EVENT_NAME
             | schema::NAME
             | schema::KIND
@@ -283,7 +284,7 @@ impl TermsBuilder {
                 if masks.is_some() {
                     self.mark(column, too_long);
                 }
-                self.add_pairs(column, values, masks, |text| Cow::Borrowed(text))
+                self.add_pairs(column, values, masks, Cow::Borrowed)
             }
             DataType::Int32 => {
                 let numbers = values.as_primitive::<Int32Type>().iter();

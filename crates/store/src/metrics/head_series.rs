@@ -29,6 +29,10 @@ pub(super) struct HeadSeries {
     floats: OpenColumn<f64>,
     /// Most series have no histograms, and no exemplars.
     histograms: Option<Box<OpenColumn<Arc<NativeHistogram>>>>,
+    #[allow(
+        clippy::box_collection,
+        reason = "24 bytes less for each series without exemplars"
+    )]
     exemplars: Option<Box<VecDeque<Exemplar>>>,
     /// The start time that is dealt with: its zero is stored, or must not be. Unix ms.
     pub(super) zero_at: Option<i64>,

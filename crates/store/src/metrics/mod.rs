@@ -5,8 +5,10 @@
 //! twice: of two samples of one series and millisecond the one written last wins.
 
 mod accumulator;
+mod cardinality;
 pub mod chunk;
 mod column;
+mod exemplars;
 pub mod head;
 mod head_series;
 mod open_column;
@@ -17,6 +19,8 @@ pub mod split;
 #[cfg(test)]
 mod tests;
 
+pub use cardinality::{Cardinality, CardinalityOptions, Count, LabelCount, PairCount};
+pub use exemplars::SeriesExemplars;
 pub use head::MetricHead;
 pub use source::MetricSnapshot;
 pub use split::MetricSplit;

@@ -6,12 +6,15 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use model::{Labels, MatchOp, Matcher};
 
+/// Of one label name: the numbers of the series that carry each value.
+type OfName = HashMap<Arc<str>, Vec<u32>, RandomState>;
+
 /// From label name and value to the numbers of the series that carry it, ascending.
 ///
 /// Each name and value is kept once: the label sets of the series share them.
 #[derive(Debug, Default)]
 pub(super) struct Postings {
-    by_name: HashMap<Arc<str>, HashMap<Arc<str>, Vec<u32>, RandomState>, RandomState>,
+    by_name: HashMap<Arc<str>, OfName, RandomState>,
     size_bytes: usize,
 }
 

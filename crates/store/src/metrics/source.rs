@@ -11,12 +11,19 @@ use promql::matching::CompiledMatchers;
 use promql::{FloatColumn, HistogramColumn, Series};
 use promql::{Names, SelectLimits, SeriesSource, SourceError, Window};
 
+use super::cardinality::{Cardinality, CardinalityOptions};
+use super::exemplars::SeriesExemplars;
 use super::head::{MetricHead, SeriesColumns};
 use super::split::MetricSplit;
+use crate::error::StoreError;
 
 /// Everything that is stored of one tenant's metrics at one moment.
 ///
 /// Oldest first: where two hold a sample of the same series and millisecond, the later one wins.
+///
+/// Names, values and label sets are listed by chunks: a series of a split counts as soon as one of
+/// its chunks begins before the window's end and ends after its beginning, even if no sample of it
+/// lies between.
 #[derive(Clone, Default)]
 pub struct MetricSnapshot {
     /// Published splits in the order of their log positions.
@@ -27,14 +34,25 @@ pub struct MetricSnapshot {
 
 impl MetricSnapshot {
     /// What is known of metric families, by family name; the newest description wins.
-    pub fn metadata(&self) -> Vec<MetricMetadata> {
-        let described = self.splits.iter().map(|split| split.metadata().to_vec());
-        let described = described.chain(self.generations.iter().map(|head| head.metadata()));
-        let by_family: BTreeMap<String, MetricMetadata> = described
-            .flatten()
-            .map(|family| (family.family.clone(), family))
-            .collect();
-        by_family.into_values().collect()
+    ///
+    /// # Errors
+    ///
+    /// A split is damaged.
+    pub fn metadata(&self) -> Result<Vec<MetricMetadata>, StoreError> {
+        let mut by_family: BTreeMap<String, MetricMetadata> = BTreeMap::new();
+        // The newest first: of most families nothing older has to be copied.
+        let mut add = |family: &MetricMetadata| {
+            if !by_family.contains_key(&family.family) {
+                by_family.insert(family.family.clone(), family.clone());
+            }
+        };
+        for head in self.generations.iter().rev() {
+            head.metadata().iter().for_each(&mut add);
+        }
+        for split in self.splits.iter().rev() {
+            split.metadata()?.iter().for_each(&mut add);
+        }
+        Ok(by_family.into_values().collect())
     }
 
     /// Visits every series with samples in `window`, once for each place that holds it, oldest
@@ -119,22 +137,147 @@ impl MetricSnapshot {
         window: Window,
         cancelled: &AtomicBool,
     ) -> Result<BTreeSet<Labels>, SourceError> {
-        let everything = [Vec::new()];
-        let selectors = if selectors.is_empty() {
-            &everything
-        } else {
-            selectors
-        };
         let mut found = BTreeSet::new();
-        for matchers in selectors {
-            self.visit(matchers, window, cancelled, &mut |labels, _| {
+        for matchers in or_everything(selectors) {
+            let compiled = CompiledMatchers::new(matchers)?;
+            let mut add = |labels: &Labels| {
                 if !found.contains(labels) {
                     found.insert(labels.clone());
                 }
-                ControlFlow::Continue(())
-            })?;
+                go_on(cancelled)
+            };
+            for split in &self.splits {
+                split.visit_rows(matchers, &compiled, window, &mut |row| add(&row.labels))?;
+            }
+            self.visit_heads(matchers, &compiled, window, cancelled, &mut add);
         }
         Ok(found)
+    }
+
+    fn label_names_now(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        cancelled: &AtomicBool,
+    ) -> Result<BTreeSet<String>, SourceError> {
+        let mut found = BTreeSet::new();
+        for matchers in or_everything(selectors) {
+            let compiled = CompiledMatchers::new(matchers)?;
+            for split in self.splits_until(cancelled) {
+                split.add_label_names((matchers, &compiled), window, &mut found)?;
+            }
+            self.visit_heads(matchers, &compiled, window, cancelled, &mut |labels| {
+                for (name, _) in labels.iter() {
+                    if !found.contains(name) {
+                        found.insert(name.to_owned());
+                    }
+                }
+                go_on(cancelled)
+            });
+        }
+        Ok(found)
+    }
+
+    fn label_values_now(
+        &self,
+        name: &str,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        cancelled: &AtomicBool,
+    ) -> Result<BTreeSet<String>, SourceError> {
+        let mut found = BTreeSet::new();
+        for matchers in or_everything(selectors) {
+            let compiled = CompiledMatchers::new(matchers)?;
+            for split in self.splits_until(cancelled) {
+                split.add_label_values(name, (matchers, &compiled), window, &mut found)?;
+            }
+            self.visit_heads(matchers, &compiled, window, cancelled, &mut |labels| {
+                if let Some(value) = labels.get(name)
+                    && !found.contains(value)
+                {
+                    found.insert(value.to_owned());
+                }
+                go_on(cancelled)
+            });
+        }
+        Ok(found)
+    }
+
+    /// The splits, as long as somebody waits for what they say.
+    fn splits_until(&self, cancelled: &AtomicBool) -> impl Iterator<Item = &Arc<MetricSplit>> {
+        let is_waited_for = move |_: &&Arc<MetricSplit>| !cancelled.load(Ordering::Relaxed);
+        self.splits.iter().take_while(is_waited_for)
+    }
+
+    /// Visits the labels of the generations' series with samples in `window`.
+    fn visit_heads(
+        &self,
+        matchers: &[Matcher],
+        compiled: &CompiledMatchers,
+        window: Window,
+        cancelled: &AtomicBool,
+        visit: &mut dyn FnMut(&Labels) -> ControlFlow<()>,
+    ) {
+        for head in &self.generations {
+            head.visit_series(matchers, compiled, window, |labels, columns| {
+                let flow = match columns.is_empty() {
+                    false => visit(labels),
+                    true => go_on(cancelled),
+                };
+                flow.is_continue()
+            });
+        }
+    }
+
+    /// See [`crate::TenantSeries::exemplars`].
+    pub(crate) async fn exemplars(
+        &self,
+        selectors: &[Vec<Matcher>],
+        window: Window,
+        limits: SelectLimits,
+    ) -> Result<Vec<SeriesExemplars>, SourceError> {
+        let selectors = selectors.to_vec();
+        self.blocking(move |this, cancelled| {
+            this.exemplars_now(&selectors, window, limits, cancelled)
+        })
+        .await
+    }
+
+    /// See [`crate::TenantSeries::cardinality`].
+    pub(crate) async fn cardinality(
+        &self,
+        options: CardinalityOptions,
+    ) -> Result<Cardinality, SourceError> {
+        self.blocking(move |this, cancelled| this.cardinality_now(&options, cancelled))
+            .await
+    }
+
+    /// Calls `visit` with the labels and the last sample (Unix ms) of every series with samples in
+    /// `window`, once for each place that holds it.
+    pub(crate) async fn each_series(
+        &self,
+        window: Window,
+        mut visit: impl FnMut(&Labels, i64) + Send + 'static,
+    ) -> Result<(), SourceError> {
+        self.blocking(move |this, cancelled| {
+            let everything = CompiledMatchers::new(&[])?;
+            for split in this.splits_until(cancelled) {
+                split.visit_rows(&[], &everything, window, &mut |row| {
+                    visit(&row.labels, row.max_ms);
+                    go_on(cancelled)
+                })?;
+            }
+            for head in &this.generations {
+                head.visit_series(&[], &everything, window, |labels, columns| {
+                    if let Some((_, last_ms)) = columns.bounds() {
+                        visit(labels, last_ms);
+                    }
+                    go_on(cancelled).is_continue()
+                });
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Runs `work` on the blocking pool; it is told when nobody waits for it any more.
@@ -147,6 +290,22 @@ impl MetricSnapshot {
         tokio::task::spawn_blocking(move || work(&snapshot, &flag))
             .await
             .unwrap_or_else(|error| Err(SourceError::Unavailable(format!("read series: {error}"))))
+    }
+}
+
+/// Without a selector everything is selected.
+fn or_everything(selectors: &[Vec<Matcher>]) -> &[Vec<Matcher>] {
+    const EVERYTHING: &[Vec<Matcher>] = &[Vec::new()];
+    match selectors {
+        [] => EVERYTHING,
+        some => some,
+    }
+}
+
+fn go_on(cancelled: &AtomicBool) -> ControlFlow<()> {
+    match cancelled.load(Ordering::Relaxed) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
     }
 }
 
@@ -218,14 +377,7 @@ impl SeriesSource for MetricSnapshot {
     ) -> Result<Names, SourceError> {
         let selectors = selectors.to_vec();
         self.blocking(move |this, cancelled| {
-            let mut found = BTreeSet::new();
-            for labels in this.labels_now(&selectors, window, cancelled)? {
-                for (name, _) in labels.iter() {
-                    if !found.contains(name) {
-                        found.insert(name.to_owned());
-                    }
-                }
-            }
+            let found = this.label_names_now(&selectors, window, cancelled)?;
             Ok(names(found, limit))
         })
         .await
@@ -240,12 +392,7 @@ impl SeriesSource for MetricSnapshot {
     ) -> Result<Names, SourceError> {
         let (name, selectors) = (name.to_owned(), selectors.to_vec());
         self.blocking(move |this, cancelled| {
-            let mut found = BTreeSet::new();
-            for labels in this.labels_now(&selectors, window, cancelled)? {
-                if let Some(value) = labels.get(&name) {
-                    found.insert(value.to_owned());
-                }
-            }
+            let found = this.label_values_now(&name, &selectors, window, cancelled)?;
             Ok(names(found, limit))
         })
         .await

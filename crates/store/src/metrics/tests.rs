@@ -243,16 +243,15 @@ async fn histograms_exemplars_stale_markers_and_metadata_survive_a_seal() {
         gauge("s", 10, stale_nan()),
     ]
     .map(|sample| (0, sample));
-    head.apply(MetricBatch {
-        metadata: vec![family.clone()],
-        ..MetricBatch::of_samples(samples)
-    });
+    let mut batch = MetricBatch::of_samples(samples);
+    batch.metadata = vec![family.clone()];
+    head.apply(batch);
     let (split, _, _) = sealed(&head);
     let snapshot = MetricSnapshot {
         splits: vec![Arc::new(split)],
         generations: Vec::new(),
     };
-    assert_eq!(snapshot.metadata(), [family]);
+    assert_eq!(snapshot.metadata().unwrap(), [family]);
     let series = snapshot
         .select(&[], Window::ALL, SelectLimits::NONE)
         .await

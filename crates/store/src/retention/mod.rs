@@ -1,4 +1,5 @@
-//! Deleting what is too old or too much: whole split files, never rows.
+//! Deleting what is too old or too much: whole split files, never rows. (Metrics that are kept
+//! shorter than others leave their files by being merged: `engine/compact.rs`.)
 //!
 //! A split whose newest row has passed its retention is hidden in the catalog first; its file is
 //! removed when no query is left that may read it. Which splits have passed theirs is said by the
@@ -15,7 +16,7 @@ use crate::catalog::{Catalog, DeletedSplit, SplitEntry};
 use crate::error::StoreError;
 use crate::objects::LocalObjects;
 
-pub use rules::{Retention, RetentionRule, ServicePattern, StreamRetention};
+pub use rules::{MetricPattern, Retention, RetentionRule, ServicePattern, StreamRetention};
 
 /// Hides splits that have passed their retention at `now` (Unix ns); how many.
 ///

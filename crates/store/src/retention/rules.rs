@@ -1,10 +1,12 @@
-//! How long telemetry is kept: by signal, and by rules for tenants and services.
+//! How long telemetry is kept: by signal, and by rules for tenants, services and metrics.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use model::{Signal, TenantId};
+use promql::matching::compile_anchored;
+use regex::Regex;
 
 use crate::catalog::SplitEntry;
 use crate::split::SplitDetails;
@@ -34,8 +36,10 @@ pub struct RetentionRule {
     pub tenant: Option<TenantId>,
     /// Of which signal.
     pub signal: Option<Signal>,
-    /// Of which services. Such a rule never fits metrics, whose splits are not kept apart.
+    /// Of which services. Such a rule never fits metrics, whose series have no service.
     pub service: Option<ServicePattern>,
+    /// Of which metrics. Such a rule fits metrics only.
+    pub metric: Option<MetricPattern>,
     /// How long.
     pub keep: Duration,
 }
@@ -90,6 +94,83 @@ impl fmt::Display for ServicePattern {
     }
 }
 
+/// Names of metrics: a name, or a regular expression for the whole of it, as in PromQL.
+#[derive(Debug, Clone)]
+pub struct MetricPattern {
+    text: String,
+    regex: Regex,
+}
+
+impl MetricPattern {
+    /// Whether `metric` is one of them.
+    pub fn fits(&self, metric: &str) -> bool {
+        self.regex.is_match(metric)
+    }
+}
+
+impl PartialEq for MetricPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for MetricPattern {}
+
+impl FromStr for MetricPattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err(
+                "expected a metric such as http_requests_total, or a regular expression such as \
+                 go_.*; got nothing"
+                    .to_owned(),
+            );
+        }
+        Ok(Self {
+            regex: compile_anchored(text).map_err(|error| error.to_string())?,
+            text: text.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for MetricPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Which parts of a stream a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Service(ServicePattern),
+    Metric(MetricPattern),
+}
+
+impl Part {
+    fn fits(&self, name: &str) -> bool {
+        match self {
+            Self::Service(pattern) => pattern.fits(name),
+            Self::Metric(pattern) => pattern.fits(name),
+        }
+    }
+}
+
+impl RetentionRule {
+    /// The part of a stream of `signal` that the rule is about: `None` when the rule is about none
+    /// of it, and `Some(None)` when it is about all of it.
+    fn part_of(&self, signal: Signal) -> Option<Option<Part>> {
+        match (signal, &self.service, &self.metric) {
+            (_, None, None) => Some(None),
+            (Signal::Metrics, None, Some(pattern)) => Some(Some(Part::Metric(pattern.clone()))),
+            (Signal::Logs | Signal::Spans, Some(pattern), None) => {
+                Some(Some(Part::Service(pattern.clone())))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Default for Retention {
     fn default() -> Self {
         Self {
@@ -103,23 +184,20 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// How long a tenant's telemetry of one signal is kept, service by service.
+    /// How long a tenant's telemetry of one signal is kept: service by service, or metric by metric.
     pub fn of(&self, tenant: &TenantId, signal: Signal) -> StreamRetention {
-        let mut services = Vec::new();
+        let mut parts = Vec::new();
         let fitting = self.rules.iter().filter(|rule| {
             rule.tenant.as_ref().is_none_or(|other| other == tenant)
                 && rule.signal.is_none_or(|other| other == signal)
         });
         for rule in fitting {
-            match &rule.service {
-                Some(_) if signal == Signal::Metrics => {}
-                Some(pattern) => services.push((pattern.clone(), rule.keep)),
-                None => {
+            match rule.part_of(signal) {
+                None => {}
+                Some(Some(part)) => parts.push((part, rule.keep)),
+                Some(None) => {
                     let otherwise = rule.keep;
-                    return StreamRetention {
-                        services,
-                        otherwise,
-                    };
+                    return StreamRetention { parts, otherwise };
                 }
             }
         }
@@ -128,13 +206,11 @@ impl Retention {
             Signal::Spans => self.spans,
             Signal::Metrics => self.metrics,
         };
-        StreamRetention {
-            services,
-            otherwise,
-        }
+        StreamRetention { parts, otherwise }
     }
 
-    /// How long a split is kept: as long as its longest-kept service, by the rules of today.
+    /// How long a split is kept: as long as its longest-kept service, by the rules of today. A
+    /// split of metrics is kept as long as any metric of its tenant is.
     pub fn of_split(&self, split: &SplitEntry) -> Duration {
         let stream = self.of(&split.tenant, split.signal);
         if stream.is_uniform() {
@@ -161,31 +237,32 @@ impl Retention {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StreamRetention {
     /// The first that fits decides.
-    services: Vec<(ServicePattern, Duration)>,
+    parts: Vec<(Part, Duration)>,
     otherwise: Duration,
 }
 
 impl StreamRetention {
-    /// How long a service's is kept.
-    pub fn of(&self, service: &str) -> Duration {
-        let mut fitting = self
-            .services
-            .iter()
-            .filter(|(pattern, _)| pattern.fits(service));
+    /// How long the telemetry of a service, or the samples of a metric, are kept.
+    pub fn of(&self, name: &str) -> Duration {
+        let mut fitting = self.parts.iter().filter(|(part, _)| part.fits(name));
         fitting.next().map_or(self.otherwise, |(_, keep)| *keep)
     }
 
     /// The longest that anything is kept.
     pub fn longest(&self) -> Duration {
-        let services = self.services.iter().map(|(_, keep)| *keep);
-        services.fold(self.otherwise, Duration::max)
+        let parts = self.parts.iter().map(|(_, keep)| *keep);
+        parts.fold(self.otherwise, Duration::max)
     }
 
-    /// Whether all services are kept alike.
+    /// The shortest that anything is kept.
+    pub fn shortest(&self) -> Duration {
+        let parts = self.parts.iter().map(|(_, keep)| *keep);
+        parts.fold(self.otherwise, Duration::min)
+    }
+
+    /// Whether all of it is kept alike.
     pub fn is_uniform(&self) -> bool {
-        self.services
-            .iter()
-            .all(|(_, keep)| *keep == self.otherwise)
+        self.parts.iter().all(|(_, keep)| *keep == self.otherwise)
     }
 }
 
@@ -202,7 +279,15 @@ mod tests {
             tenant: some(tenant).map(|tenant| tenant.parse().unwrap()),
             signal: some(signal).map(|signal| signal.parse().unwrap()),
             service: some(service).map(|service| service.parse().unwrap()),
+            metric: None,
             keep: days * DAY,
+        }
+    }
+
+    fn metric_rule(tenant: &str, metric: &str, days: u32) -> RetentionRule {
+        RetentionRule {
+            metric: Some(metric.parse().unwrap()),
+            ..rule(tenant, "", "", days)
         }
     }
 
@@ -283,6 +368,37 @@ mod tests {
                 days * DAY,
                 "{shown}"
             );
+        }
+    }
+
+    #[test]
+    fn metrics_are_kept_by_name_or_expression() {
+        let retention = Retention {
+            rules: vec![
+                metric_rule("", "go_.*|up", 7),
+                metric_rule("acme", "slo:.*", 800),
+                rule("acme", "metrics", "", 90),
+            ],
+            ..Retention::default()
+        };
+        let of = |tenant: &str, signal| retention.of(&tenant.parse().unwrap(), signal);
+        let acme = of("acme", Signal::Metrics);
+        let cases = [
+            ("go_threads", 7),
+            ("up", 7),
+            ("ups", 90),
+            ("slo:a", 800),
+            ("", 90),
+        ];
+        for (metric, days) in cases {
+            assert_eq!(acme.of(metric), days * DAY, "{metric}");
+        }
+        assert_eq!((acme.shortest(), acme.longest()), (7 * DAY, 800 * DAY));
+        assert_eq!(of("other", Signal::Metrics).of("slo:a"), 400 * DAY);
+        // Logs have no metrics.
+        assert!(of("other", Signal::Logs).is_uniform());
+        for text in ["", "a(", "a)|(b"] {
+            assert!(text.parse::<MetricPattern>().is_err(), "{text}");
         }
     }
 

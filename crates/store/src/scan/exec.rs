@@ -23,7 +23,7 @@ use query::schema::Table;
 
 use super::filter::Filter;
 use super::pieces::{Piece, Pieces, Share};
-use super::select::{physical_of, refine, select, to_logical};
+use super::select::{physical_of, places, refine, select, to_logical};
 use super::snapshot::Snapshot;
 use super::stats::{OnDamage, ScanStats};
 use super::top::Top;
@@ -154,7 +154,7 @@ impl Reading {
             let Some(piece) = self.pieces.next().await? else {
                 return Ok(None);
             };
-            let selected = select(&piece, &self.filter, self.top.as_mut()).await;
+            let selected = self.select(&piece).await;
             let Some(Some(mut selection)) = self.pieces.tolerate(selected)? else {
                 continue;
             };
@@ -170,6 +170,19 @@ impl Reading {
             }
         }
         Ok(None)
+    }
+
+    /// The matching rows of a piece that are wanted; `None` when there is none.
+    async fn select(&mut self, piece: &Piece) -> Result<Option<RowSelection>, StoreError> {
+        let Some(selection) = select(piece, &self.filter).await? else {
+            return Ok(None);
+        };
+        let Some(top) = &mut self.top else {
+            return Ok(Some(selection));
+        };
+        let places = places(piece, &selection).await?;
+        let best = refine(selection, top.offer(&places));
+        Ok(Some(best).filter(RowSelection::selects_any))
     }
 
     /// The batches until damage is met, when the query may go on without.

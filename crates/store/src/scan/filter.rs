@@ -184,6 +184,7 @@ fn stage(group: &[(usize, Arc<dyn PhysicalExpr>, Vec<Column>)], table: &Schema) 
 fn cost_of(column: &str) -> usize {
     match column {
         schema::SEVERITY_NUMBER
+        | schema::LEVEL_NUMBER
         | schema::SEVERITY_TEXT
         | schema::SERVICE
         | schema::KIND

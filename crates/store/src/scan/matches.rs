@@ -117,7 +117,7 @@ impl Matches {
             let Some(piece) = self.pieces.next().await? else {
                 return Ok(None);
             };
-            let selected = select(&piece, &self.filter, None).await;
+            let selected = select(&piece, &self.filter).await;
             if let Some(Some(selection)) = self.pieces.tolerate(selected)? {
                 return Ok(Some((piece, selection)));
             }

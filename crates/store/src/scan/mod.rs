@@ -33,6 +33,7 @@ mod snapshot;
 mod sql;
 mod stats;
 mod table;
+mod tasks;
 mod top;
 mod values;
 

@@ -129,9 +129,9 @@ struct Kept {
 }
 
 impl Kept {
-    fn add(&mut self, time: i64, severity: i32, weight: u64) {
+    fn add(&mut self, time: i64, level: i32, weight: u64) {
         self.count += weight;
-        *self.severity.entry(severity_name(severity)).or_default() += weight;
+        *self.severity.entry(severity_name(level)).or_default() += weight;
         let (first, last) = self.times.unwrap_or((time, time));
         self.times = Some((first.min(time), last.max(time)));
     }
@@ -195,7 +195,7 @@ impl Mining<'_> {
                     if is_baseline {
                         kept.baseline += stride;
                     } else {
-                        kept.add(batch.time(row), batch.severity(row), stride);
+                        kept.add(batch.time(row), batch.level(row), stride);
                     }
                 }
                 first += batch.len();
@@ -323,7 +323,7 @@ fn selection_of(rows: &[usize]) -> RowSelection {
 }
 
 fn columns() -> Arc<Schema> {
-    let wanted = [schema::TIMESTAMP, schema::SEVERITY_NUMBER, schema::BODY];
+    let wanted = [schema::TIMESTAMP, schema::LEVEL_NUMBER, schema::BODY];
     let table = Table::Logs.schema(&Keys::default());
     let fields = table.fields().iter();
     let fields = fields.filter(|field| wanted.contains(&field.name().as_str()));
@@ -333,7 +333,7 @@ fn columns() -> Arc<Schema> {
 /// The columns of a batch that a pattern is made of.
 struct Lines<'a> {
     times: &'a arrow::array::TimestampNanosecondArray,
-    severities: &'a arrow::array::Int32Array,
+    levels: &'a arrow::array::Int32Array,
     bodies: &'a arrow::array::StringArray,
 }
 
@@ -345,9 +345,9 @@ impl<'a> Lines<'a> {
             times: column(schema::TIMESTAMP)?
                 .as_primitive_opt::<TimestampNanosecondType>()
                 .ok_or_else(|| wrong(schema::TIMESTAMP))?,
-            severities: column(schema::SEVERITY_NUMBER)?
+            levels: column(schema::LEVEL_NUMBER)?
                 .as_primitive_opt::<Int32Type>()
-                .ok_or_else(|| wrong(schema::SEVERITY_NUMBER))?,
+                .ok_or_else(|| wrong(schema::LEVEL_NUMBER))?,
             bodies: column(schema::BODY)?
                 .as_string_opt::<i32>()
                 .ok_or_else(|| wrong(schema::BODY))?,
@@ -366,8 +366,8 @@ impl<'a> Lines<'a> {
         self.times.value(row)
     }
 
-    fn severity(&self, row: usize) -> i32 {
-        self.severities.value(row)
+    fn level(&self, row: usize) -> i32 {
+        self.levels.value(row)
     }
 }
 

@@ -15,6 +15,7 @@ use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use super::filter::Filter;
 use super::snapshot::{Snapshot, SplitHandle};
 use super::stats::{OnDamage, ScanStats};
+use super::tasks::shared;
 use crate::columns::{ColumnsError, RowsInMemory};
 use crate::error::StoreError;
 use crate::index::{BLOCK_ROWS, BlockLookup, BlockSet, IdBlocks, Terms};
@@ -410,13 +411,22 @@ pub(super) async fn blocks_of(split: &Split, filter: &Filter) -> Result<BlockSet
     let file = split.file();
     let mut ids = IdBlocks::new();
     for (column, text, id) in filter.condition.ids() {
-        let mut found = BlockSet::none(split.blocks());
+        let mut in_groups = Vec::new();
         for group in 0..file.row_groups() {
             if filter.times.overlaps(file.times(group)?)
                 && file.may_hold_id(group, &column, &id).await?
             {
-                add_blocks_with(file, group, &column, &id, &mut found).await?;
+                in_groups.push(blocks_with(
+                    Arc::clone(file),
+                    group,
+                    column.clone(),
+                    id.clone(),
+                ));
             }
+        }
+        let mut found = BlockSet::none(split.blocks());
+        for blocks in shared(in_groups).await? {
+            blocks?.into_iter().for_each(|block| found.insert(block));
         }
         ids.insert((column, text), found);
     }
@@ -432,32 +442,30 @@ pub(super) async fn blocks_of(split: &Split, filter: &Filter) -> Result<BlockSet
         })
 }
 
-/// Adds the blocks of a row group in which `id` occurs. One column of identifiers is read so that
-/// no other is read for blocks without it.
-async fn add_blocks_with(
-    file: &Arc<ParquetFile>,
+/// The file's blocks, of one row group, in which `id` occurs. One column of identifiers is read so
+/// that no other is read for blocks without it.
+async fn blocks_with(
+    file: Arc<ParquetFile>,
     group: usize,
-    column: &str,
-    id: &[u8],
-    found: &mut BlockSet,
-) -> Result<(), StoreError> {
-    let Ok(index) = file.schema().index_of(column) else {
-        return Ok(());
+    column: String,
+    id: Vec<u8>,
+) -> Result<Vec<usize>, StoreError> {
+    let mut found = Vec::new();
+    let Ok(index) = file.schema().index_of(&column) else {
+        return Ok(found);
     };
     let mut batches = file.read(group, &[index], None, BLOCK_ROWS)?;
     let first_block = file.blocks(group).start;
     let mut row = 0;
     while let Some(batch) = batches.try_next().await? {
         if let Some(ids) = batch.column(0).as_fixed_size_binary_opt() {
-            for (offset, candidate) in ids.iter().enumerate() {
-                if candidate == Some(id) {
-                    found.insert(first_block + (row + offset) / BLOCK_ROWS);
-                }
-            }
+            let places = ids.iter().enumerate();
+            let places = places.filter(|(_, candidate)| *candidate == Some(id.as_slice()));
+            found.extend(places.map(|(offset, _)| first_block + (row + offset) / BLOCK_ROWS));
         }
         row += batch.num_rows();
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The rows of some blocks of a row group.

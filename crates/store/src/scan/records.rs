@@ -13,10 +13,11 @@ use query::schema::{self, Keys, Table};
 
 use super::filter::{Filter, Times};
 use super::pieces::{Piece, Pieces, Share};
-use super::select::{places, select};
+use super::select::{places, refine, select};
 use super::session::{QueryBounds, query_error, session, syntax_error, within};
 use super::snapshot::Snapshot;
 use super::stats::{OnDamage, ScanStats};
+use super::tasks::{TASKS, shared};
 use super::top::{Place, Top};
 use crate::columns::{Row, decode};
 use crate::error::{QueryError, StoreError};
@@ -168,48 +169,67 @@ pub(super) async fn top_rows<R: Row>(
         Arc::clone(stats),
         on_damage,
     )?;
+    // The first piece often has all that is wanted; where it has not, conditions are hard to meet.
+    let mut at_once = 1;
     let mut kept: Vec<Kept> = Vec::new();
-    while pieces.next_times().is_some_and(|times| top.wants(times)) {
+    loop {
         // A piece in memory is read without waiting; others get their turn here.
         tokio::task::yield_now().await;
-        let Some(piece) = pieces.next().await? else {
-            break;
-        };
-        let found = find(&piece, &filter, &mut top).await;
-        if let Some(Some((selection, places))) = pieces.tolerate(found)? {
-            kept.push(Kept {
-                piece,
-                selection,
-                places,
-            });
+        let mut visited = Vec::with_capacity(at_once);
+        while visited.len() < at_once
+            && pieces.next_times().is_some_and(|times| top.wants(times))
+            && let Some(piece) = pieces.next().await?
+        {
+            visited.push(find(piece, Arc::clone(&filter)));
         }
+        if visited.is_empty() {
+            break;
+        }
+        for found in shared(visited).await? {
+            if let Some(Some(found)) = pieces.tolerate(found)? {
+                kept.extend(found.offered_to(&mut top));
+            }
+        }
+        at_once = TASKS;
     }
-    let mut rows: Vec<(Seq, R)> = Vec::new();
-    for kept in kept {
+    let best = kept.into_iter().map(|kept| {
         let mask = top.members(&kept.places);
-        let read = read_rows(&kept, mask).await;
+        read_rows::<R>(kept, mask)
+    });
+    let mut rows: Vec<(Seq, R)> = Vec::new();
+    for read in shared(best).await? {
         rows.extend(pieces.tolerate(read)?.unwrap_or_default());
     }
     rows.sort_by_key(|(seq, row)| top.key((row.time(), seq.as_i64())));
     Ok(rows)
 }
 
-async fn find(
-    piece: &Piece,
-    filter: &Filter,
-    top: &mut Top,
-) -> Result<Option<(RowSelection, Vec<Place>)>, StoreError> {
-    let Some(selection) = select(piece, filter, Some(top)).await? else {
+/// The matching rows of a piece; `None` when there is none.
+async fn find(piece: Piece, filter: Arc<Filter>) -> Result<Option<Kept>, StoreError> {
+    let Some(selection) = select(&piece, &filter).await? else {
         return Ok(None);
     };
-    let places = places(piece, &selection).await?;
-    Ok(Some((selection, places)))
+    let places = places(&piece, &selection).await?;
+    Ok(Some(Kept {
+        piece,
+        selection,
+        places,
+    }))
 }
 
-async fn read_rows<R: Row>(kept: &Kept, mask: BooleanArray) -> Result<Vec<(Seq, R)>, StoreError> {
-    let selection = kept
-        .selection
-        .and_then(&RowSelection::from_filters(&[mask]));
+impl Kept {
+    /// The rows among them that belong to `top` now, if any.
+    fn offered_to(mut self, top: &mut Top) -> Option<Self> {
+        let mask = top.offer(&self.places);
+        let mut belongs = mask.values().iter();
+        self.places.retain(|_| belongs.next().unwrap_or_default());
+        self.selection = refine(self.selection, mask);
+        (!self.places.is_empty()).then_some(self)
+    }
+}
+
+async fn read_rows<R: Row>(kept: Kept, mask: BooleanArray) -> Result<Vec<(Seq, R)>, StoreError> {
+    let selection = refine(kept.selection, mask);
     if !selection.selects_any() {
         return Ok(Vec::new());
     }

@@ -10,12 +10,11 @@ use std::sync::Arc;
 
 use super::filter::{Filter, Stage};
 use super::pieces::{Piece, internal};
-use super::top::{Place, Top};
+use super::top::Place;
 use crate::columns::logical::{logical_column, physical_columns};
 use crate::error::StoreError;
 
-/// The matching rows of a piece; with a `top`, only those among them that may belong to it.
-/// `None` when there is none.
+/// The matching rows of a piece; `None` when there is none.
 ///
 /// # Errors
 ///
@@ -23,7 +22,6 @@ use crate::error::StoreError;
 pub(super) async fn select(
     piece: &Piece,
     filter: &Filter,
-    top: Option<&mut Top>,
 ) -> Result<Option<RowSelection>, StoreError> {
     let mut selection = piece.candidates.clone();
     if !filter.times.covers(piece.times) {
@@ -40,17 +38,7 @@ pub(super) async fn select(
         let mask = check(piece, stage, &selection).await?;
         selection = refine(selection, mask);
     }
-    if !selection.selects_any() {
-        return Ok(None);
-    }
-    if let Some(top) = top {
-        let places = places(piece, &selection).await?;
-        selection = refine(selection, top.offer(&places));
-        if !selection.selects_any() {
-            return Ok(None);
-        }
-    }
-    Ok(Some(selection))
+    Ok(Some(selection).filter(RowSelection::selects_any))
 }
 
 /// Keeps those selected rows whose bit in `mask` is set.

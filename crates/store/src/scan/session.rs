@@ -1,16 +1,18 @@
 //! The DataFusion session of one query, and its errors as ours.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use datafusion::catalog::MemoryCatalogProviderList;
 use datafusion::common::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use query::error::SyntaxError;
 
+use super::tasks::TASKS;
 use super::top::PushDownTop;
 use crate::error::{Position, QueryError, StoreError};
 
@@ -23,8 +25,22 @@ pub struct QueryBounds {
     pub memory_bytes: usize,
 }
 
-/// Tasks that work on one query.
-const TASKS: usize = 2;
+/// What all sessions have in common: registering hundreds of functions costs more than many a query.
+static TEMPLATE: LazyLock<SessionState> = LazyLock::new(|| {
+    let config = SessionConfig::new()
+        .with_target_partitions(TASKS)
+        .with_information_schema(false);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(PushDownTop))
+        .build();
+    let context = SessionContext::new_with_state(state);
+    for function in query::functions::all() {
+        context.register_udf(function.as_ref().clone());
+    }
+    context.state()
+});
 
 /// A session with our functions, a memory pool of its own and nowhere to spill to.
 pub(super) fn session(bounds: &QueryBounds) -> Result<SessionContext, QueryError> {
@@ -34,20 +50,14 @@ pub(super) fn session(bounds: &QueryBounds) -> Result<SessionContext, QueryError
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(query_error)?;
-    let config = SessionConfig::new()
-        .with_target_partitions(TASKS)
-        .with_information_schema(false);
-    let state = SessionStateBuilder::new()
-        .with_config(config)
+    // Tables are registered in the catalog, so that every session has one of its own.
+    let config = TEMPLATE.config().clone();
+    let state = SessionStateBuilder::new_from_existing(TEMPLATE.clone())
+        .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+        .with_config(config.with_create_default_catalog_and_schema(true))
         .with_runtime_env(runtime)
-        .with_default_features()
-        .with_physical_optimizer_rule(Arc::new(PushDownTop))
         .build();
-    let context = SessionContext::new_with_state(state);
-    for function in query::functions::all() {
-        context.register_udf(function.as_ref().clone());
-    }
-    Ok(context)
+    Ok(SessionContext::new_with_state(state))
 }
 
 /// Runs a query for as long as it may.

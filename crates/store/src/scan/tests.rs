@@ -19,7 +19,7 @@ use crate::columns::{OpenRows, arbitrary, encode, to_items};
 use crate::error::{QueryError, StoreError};
 use crate::index::BLOCK_ROWS;
 use crate::search::{
-    HistogramBucket, HistogramStep, LogHistogram, LogPage, LogSearch, Order, SqlLimits,
+    HistogramBucket, HistogramStep, LogHistogram, LogPage, LogSearch, LogValues, Order, SqlLimits,
 };
 use crate::split::tests::written;
 use crate::split::{RowGroup, Split, SplitSource};
@@ -48,7 +48,10 @@ fn record() -> impl Strategy<Value = LogRecord> {
         }),
         1 => Just(Value::Empty),
         1 => Just(Value::Map(vec![("disk".to_owned(), Value::Int(7))])),
+        2 => prop::sample::select(&["[ERROR] disk", "level=debug full", "full WARN"][..])
+            .prop_map(Value::from),
     ];
+    let severity = prop_oneof![2 => 0..25, 1 => Just(0)];
     let value = prop_oneof![
         (0..3_i64).prop_map(Value::Int),
         "[ab]{1,2}".prop_map(Value::from),
@@ -58,7 +61,7 @@ fn record() -> impl Strategy<Value = LogRecord> {
     let attributes = vec(("[kl]", value), 0..3);
     let service = proptest::option::of("[xy]");
     let ids = (proptest::option::of(1..4_u8), any::<bool>());
-    (0..40_i64, 0..25, body, attributes, service, ids).prop_map(
+    (0..40_i64, severity, body, attributes, service, ids).prop_map(
         |(time, severity, body, attributes, service, (id, has_span))| {
             let mut record = arbitrary::plain_log(time);
             record.severity_number = severity;
@@ -94,6 +97,7 @@ fn query() -> impl Strategy<Value = String> {
         Just("service:unknown_service".to_owned()),
         "severity:(error|info|debug)",
         "severity:>=(warn|error)",
+        "level:(unset|warn|\\*)",
         "severity_number:<1[0-9]",
         (1..5_u8).prop_map(|id| format!("trace_id:{}", trace(id))),
         (1..5_u8).prop_map(|id| trace(id).to_string()),
@@ -483,6 +487,58 @@ async fn severity_and_numbers_use_the_index() {
         assert_eq!(page.records.len(), 2048, "{query}");
         assert_eq!(page.stats.blocks_scanned, 1, "{query}");
     }
+}
+
+#[tokio::test]
+async fn levels_that_texts_state_use_the_index() {
+    let record = |n: i64| {
+        let mut record = arbitrary::plain_log(n);
+        record.severity_number = 0;
+        match n / 2048 {
+            5 => record.body = Value::from(format!("[ERROR] disk {n}")),
+            6 if n % 2 == 0 => record.body = Value::from(format!("level=info disk {n}")),
+            _ => {}
+        }
+        record
+    };
+    let rows = numbered((0..8 * 2048).map(record).collect());
+    let split = OpenedSplit::new(split_of(&[rows]).await).unwrap();
+    let snapshot = Snapshot {
+        splits: vec![Arc::new(split)],
+        ..Snapshot::default()
+    };
+    for (query, records, blocks) in [
+        ("severity:>=error", 2048, 1),
+        ("severity:info", 1024, 1),
+        ("severity:*", 2048 + 1024, 2),
+        ("severity:fatal", 0, 0),
+        // Records without a number lie in every block.
+        ("severity:unset", 6 * 2048 + 1024, 8),
+        ("severity_number:0", 8 * 2048, 8),
+    ] {
+        let page = search_logs(&snapshot, &search(query, 20_000), &BOUNDS, 0)
+            .await
+            .unwrap();
+        assert_eq!(page.records.len(), records, "{query}");
+        assert_eq!(page.stats.blocks_scanned, blocks, "{query}");
+    }
+    let values = LogValues {
+        range: TimeRange::ALL,
+        query: String::new(),
+        field: "severity".to_owned(),
+        prefix: String::new(),
+        limit: 10,
+    };
+    let page = log_values(&snapshot, &values, &BOUNDS, 0).await.unwrap();
+    let found: Vec<&str> = page
+        .values
+        .iter()
+        .map(|(value, _)| value.as_str())
+        .collect();
+    assert_eq!(found, ["error", "info", "unset"]);
+    // Only where some texts state a level and the dictionary cannot say that all do.
+    assert_eq!(page.stats.blocks_scanned, 2);
+    assert!(page.exact);
 }
 
 #[tokio::test]

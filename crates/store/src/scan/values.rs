@@ -239,7 +239,11 @@ impl Completion<'_> {
             index.each_value(column.name(), prefix, &within, &mut |value| match field
                 .of_listed(column, value)
             {
-                Some(text) if text.starts_with(self.prefix) => self.add(&text),
+                Some(text) if text.starts_with(self.prefix) => match self.add(&text) {
+                    // The names of numbers do not ascend as the numbers do.
+                    ControlFlow::Break(()) if is_text => ControlFlow::Break(()),
+                    _ => ControlFlow::Continue(()),
+                },
                 _ => ControlFlow::Continue(()),
             })?;
         }
@@ -272,7 +276,7 @@ impl Completion<'_> {
         }
         self.rows_left -= rows;
         self.stats.add_scanned_rows(rows as u64);
-        let Some(selection) = select(&piece, self.filter, None).await? else {
+        let Some(selection) = select(&piece, self.filter).await? else {
             return Ok(());
         };
         let mut batches = self.field.read(piece, &selection)?;

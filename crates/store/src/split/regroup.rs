@@ -24,14 +24,16 @@ use crate::index::BLOCK_ROWS;
 /// A row group of a file.
 pub(super) type Place<'a> = (&'a Arc<ParquetFile>, usize);
 
-/// The promoted columns of a split with these row groups: all of theirs or, when there are too
-/// many, the ones with the most values.
+/// The sparse and promoted columns of a split with these row groups: all of theirs or, when there
+/// are too many promoted ones, those with the most values.
 pub(super) fn promotions_of<'a>(
     row_groups: impl IntoIterator<Item = (&'a ParquetFile, usize)>,
 ) -> Promotions {
+    let mut promotions = Promotions::new();
     let mut order: Vec<Promotion> = Vec::new();
     let mut values: HashMap<Promotion, i64> = HashMap::new();
     for (file, group) in row_groups {
+        promotions.add_sparse_of(file.schema());
         for field in file.schema().fields() {
             if let Some(promotion) = Promotion::from_field(field) {
                 let count = values.entry(promotion.clone()).or_insert_with(|| {
@@ -46,7 +48,6 @@ pub(super) fn promotions_of<'a>(
         order.sort_by(|a, b| values[b].cmp(&values[a]).then_with(|| a.cmp(b)));
         order.truncate(MAX_PROMOTED);
     }
-    let mut promotions = Promotions::new();
     for promotion in order {
         promotions.add(promotion);
     }
@@ -88,6 +89,7 @@ pub(super) fn regroup(
 ) -> Result<RowGroup, StoreError> {
     let mut promotions = Promotions::new();
     for (file, _) in row_groups {
+        promotions.add_sparse_of(file.schema());
         let promoted = file.schema().fields().iter();
         for promotion in promoted.filter_map(|field| Promotion::from_field(field)) {
             if kept.has(&promotion) {

@@ -128,21 +128,18 @@ pub(super) fn columns_error(err: ColumnsError) -> StoreError {
 }
 
 /// The rows by stream, time and seq.
-fn sorted(rows: Vec<&(Seq, Item)>) -> Result<Vec<&(Seq, Item)>, StoreError> {
+fn sorted(mut rows: Vec<&(Seq, Item)>) -> Result<Vec<&(Seq, Item)>, StoreError> {
     if rows.is_empty() || rows.len() > MAX_ROW_GROUP_ROWS {
         return Err(StoreError::Encoding {
             action: "encode a row group",
             message: format!("{} rows; expected 1 to {MAX_ROW_GROUP_ROWS}", rows.len()),
         });
     }
-    let streams = stream_ranks(&rows);
-    let mut keyed: Vec<((usize, i64, Seq), &(Seq, Item))> = rows
-        .into_iter()
-        .zip(streams)
-        .map(|(row, stream)| ((stream, row.1.time, row.0), row))
-        .collect();
-    keyed.sort_unstable_by_key(|(key, _)| *key);
-    Ok(keyed.into_iter().map(|(_, row)| row).collect())
+    let streams = stream_ranks(&rows).into_iter();
+    let mut keyed: Vec<_> = streams.zip(rows.drain(..)).collect();
+    keyed.sort_unstable_by_key(|(stream, (seq, item))| (*stream, item.time, *seq));
+    rows.extend(keyed.into_iter().map(|(_, row)| row));
+    Ok(rows)
 }
 
 /// For each row the rank of the stream it belongs to, by service, then resource. Equal resources

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use arrow::array::AsArray;
 use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::executor::block_on;
 use model::{LogRecord, Seq, Span, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use query::schema;
 
 use super::*;
+use crate::columns::logical::logical_column;
 use crate::columns::{MAX_PROMOTED, Row, arbitrary, decode};
 use crate::error::StoreError;
 use crate::head::SplitSummary;
@@ -142,6 +146,62 @@ proptest! {
         let expected: Vec<_> = rows.into_iter().map(arbitrary::stored_span).collect();
         prop_assert_eq!(read_all::<Span>(&open(bytes).unwrap()).unwrap(), expected);
     }
+}
+
+/// The levels that a split's records count as, in the order of their seqs.
+fn levels_of(split: &Split) -> Vec<i32> {
+    let file = split.file();
+    let columns: Vec<usize> = (0..file.schema().fields().len()).collect();
+    let field = Field::new(schema::LEVEL_NUMBER, DataType::Int32, false);
+    let mut levels: Vec<(i64, i32)> = Vec::new();
+    for group in 0..file.row_groups() {
+        let stream = file.read(group, &columns, None, 1000).unwrap();
+        let batches: Vec<_> = block_on(stream.try_collect()).unwrap();
+        for batch in batches {
+            let level = logical_column(&field, &batch).unwrap();
+            let seqs = batch.column_by_name(schema::SEQ).unwrap();
+            let seqs = seqs.as_primitive::<Int64Type>().values().iter().copied();
+            let level = level.as_primitive::<Int32Type>().values().iter().copied();
+            levels.extend(seqs.zip(level));
+        }
+    }
+    levels.sort_unstable();
+    levels.into_iter().map(|(_, level)| level).collect()
+}
+
+#[test]
+fn stated_levels_survive_where_only_some_row_groups_have_them() {
+    let stated = |count: usize| {
+        let mut records = many_logs(count);
+        for (n, record) in records.iter_mut().enumerate() {
+            record.severity_number = 0;
+            if n % 3 == 0 {
+                record.body = Value::from("[ERROR] disk full");
+            }
+        }
+        records
+    };
+    // Copied beside one without, copied alone, and sorted together with one without.
+    let splits = [
+        vec![many_logs(120), stated(130)],
+        vec![stated(110), many_logs(7)],
+        vec![many_logs(9), stated(5)],
+    ];
+    for parts in [&splits[..], &splits[..1], &splits[2..]] {
+        let (rows, bytes, _) = merged(parts.to_vec(), 100);
+        block_on(verify("x", SplitSource::Memory(Bytes::from(bytes.clone())))).unwrap();
+        let expected: Vec<i32> = rows
+            .iter()
+            .map(|(_, record)| query::severity::level_number(record))
+            .collect();
+        assert!(expected.contains(&17) && expected.contains(&0) && expected.contains(&9));
+        let split = open(bytes).unwrap();
+        assert_eq!(levels_of(&split), expected);
+        assert_eq!(read_all::<LogRecord>(&split).unwrap(), rows);
+    }
+    let (_, bytes, _) = merged(vec![vec![many_logs(5)]], 100);
+    let columns = open(bytes).unwrap().file().schema().clone();
+    assert!(columns.index_of("severity_in_text").is_err());
 }
 
 #[test]

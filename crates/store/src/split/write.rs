@@ -29,6 +29,7 @@ use super::output::Output;
 use super::parquet_file::ParquetFile;
 use super::regroup;
 use super::row_group::{RowGroup, base_properties};
+use crate::columns::layout::is_sparse;
 use crate::columns::{Promotion, Promotions};
 use crate::error::StoreError;
 use crate::head::SplitSummary;
@@ -126,7 +127,8 @@ pub(super) struct SplitWriter<W: Write + Send> {
 }
 
 impl<W: Write + Send> SplitWriter<W> {
-    /// Begins a split with the fixed columns of `any` file of the table and these promoted ones.
+    /// Begins a split with the fixed columns of `any` file of the table and these sparse and promoted
+    /// ones.
     pub(super) fn new(
         table: Table,
         any: &Schema,
@@ -257,11 +259,11 @@ impl<W: Write + Send> SplitWriter<W> {
     }
 }
 
-/// The fixed columns of any file of the table, with the promoted ones in their place.
+/// The fixed columns of any file of the table, with the sparse and promoted ones in their place.
 fn split_schema(any: &Schema, promotions: &Promotions) -> Schema {
     let fields = any.fields().iter();
     let fixed: Vec<&Arc<Field>> = fields
-        .filter(|field| Promotion::from_field(field).is_none())
+        .filter(|field| Promotion::from_field(field).is_none() && !is_sparse(field))
         .collect();
     // The three overflow columns come last.
     let (before, overflows) = fixed.split_at(fixed.len().saturating_sub(3));
@@ -271,6 +273,7 @@ fn split_schema(any: &Schema, promotions: &Promotions) -> Schema {
     let all: Vec<Arc<Field>> = before
         .iter()
         .map(|field| Arc::clone(field))
+        .chain(promotions.sparse().iter().map(Arc::clone))
         .chain(promoted)
         .chain(overflows.iter().map(|field| Arc::clone(field)))
         .collect();
@@ -395,7 +398,7 @@ fn under_name(
     builder.build().map_err(encoding(ACTION))
 }
 
-/// A file of one row group that holds the promoted column `column` with nothing but nulls.
+/// A file of one row group that holds the nullable column `column` with nothing but nulls.
 fn null_chunk(column: &ColumnDescPtr, rows: usize) -> Result<ParquetFile, StoreError> {
     let schema = Type::group_type_builder("schema")
         .with_fields(vec![column.self_type_ptr()])
@@ -412,6 +415,7 @@ fn null_chunk(column: &ColumnDescPtr, rows: usize) -> Result<ParquetFile, StoreE
     let levels = vec![0_i16; rows];
     let written = match column.untyped() {
         ColumnWriter::ByteArrayColumnWriter(nulls) => nulls.write_batch(&[], Some(&levels), None),
+        ColumnWriter::Int32ColumnWriter(nulls) => nulls.write_batch(&[], Some(&levels), None),
         ColumnWriter::Int64ColumnWriter(nulls) => nulls.write_batch(&[], Some(&levels), None),
         ColumnWriter::DoubleColumnWriter(nulls) => nulls.write_batch(&[], Some(&levels), None),
         ColumnWriter::BoolColumnWriter(nulls) => nulls.write_batch(&[], Some(&levels), None),

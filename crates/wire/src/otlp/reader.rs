@@ -44,6 +44,12 @@ impl<'a> Fields<'a> {
         Ok(Self::new(content.bytes()?, depth))
     }
 
+    /// What is left of the message, when messages may nest `levels` deep in it.
+    #[inline]
+    pub(super) fn allows(&self, levels: u32) -> Option<&'a [u8]> {
+        (self.depth >= levels).then_some(self.rest)
+    }
+
     /// What is not read yet.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest

@@ -124,7 +124,68 @@ fn check_nested(view: NestedView<'_>) -> Result<(), Irregular> {
 }
 
 /// Reads a `KeyValue`.
-pub(super) fn entry(mut fields: Fields<'_>) -> Result<Entry<'_>, Irregular> {
+pub(super) fn entry(fields: Fields<'_>) -> Result<Entry<'_>, Irregular> {
+    match fields.allows(1).and_then(short_entry) {
+        Some(entry) => Ok(entry),
+        None => any_entry(fields),
+    }
+}
+
+/// A `KeyValue` as nearly all of them are: a key and a value of a simple type, each once, in this
+/// order and shorter than 128 bytes. `None` for every other, malformed ones too.
+#[inline]
+fn short_entry(message: &[u8]) -> Option<Entry<'_>> {
+    let (key, rest) = short_field(message, KEY_TAG)?;
+    let (value, []) = short_field(rest, VALUE_TAG)? else {
+        return None;
+    };
+    let value = match value.split_first()? {
+        (&STRING_TAG, _) => {
+            let (text, []) = short_field(value, STRING_TAG)? else {
+                return None;
+            };
+            ValueView::String(std::str::from_utf8(text).ok()?)
+        }
+        (&BOOL_TAG, [flag @ 0..=1]) => ValueView::Bool(*flag == 1),
+        (&INT_TAG, number) => ValueView::Int(short_varint(number)?),
+        (&DOUBLE_TAG, bits) => {
+            ValueView::Double(f64::from_bits(u64::from_le_bytes(bits.try_into().ok()?)))
+        }
+        _ => return None,
+    };
+    Some((std::str::from_utf8(key).ok()?, value))
+}
+
+/// Tags of a `KeyValue`'s and an `AnyValue`'s fields: number << 3 | wire type.
+const KEY_TAG: u8 = 1 << 3 | 2;
+const VALUE_TAG: u8 = 2 << 3 | 2;
+const STRING_TAG: u8 = 1 << 3 | 2;
+const BOOL_TAG: u8 = 2 << 3;
+const INT_TAG: u8 = 3 << 3;
+const DOUBLE_TAG: u8 = 4 << 3 | 1;
+
+/// A delimited field with this tag and a length of one byte, and what follows it.
+#[inline]
+fn short_field(message: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    match message {
+        [first, length @ 0..=0x7f, rest @ ..] if *first == tag => {
+            rest.split_at_checked(usize::from(*length))
+        }
+        _ => None,
+    }
+}
+
+/// A varint of at most two bytes that is all there is.
+#[inline]
+fn short_varint(bytes: &[u8]) -> Option<i64> {
+    match bytes {
+        [number @ 0..=0x7f] => Some(i64::from(*number)),
+        [low @ 0x80..=0xff, high @ 0..=0x7f] => Some(i64::from(low & 0x7f) | i64::from(*high) << 7),
+        _ => None,
+    }
+}
+
+fn any_entry(mut fields: Fields<'_>) -> Result<Entry<'_>, Irregular> {
     let mut key = "";
     let mut found = None;
     while let Some((number, content)) = fields.next()? {

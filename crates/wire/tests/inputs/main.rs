@@ -1,9 +1,10 @@
 //! What the decoders of the other formats promise: Loki push, Elasticsearch `_bulk`, syslog, remote
-//! write.
+//! write, scraped text.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod elasticsearch;
+mod exposition;
 mod loki;
 mod malformed;
 mod remote_write;

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
 use prost::encoding::encode_varint;
-use wire::otlp::Decoded;
+use wire::otlp::{DecodeError, Decoded};
 
 use crate::{decode_logs, decode_spans};
 
@@ -33,7 +33,7 @@ fn varint(number: u32) -> BoxedStrategy<Field> {
         encode_varint(value, &mut out);
         if padded && out.len() < 8 {
             // A longer form of the same number.
-            *out.last_mut().unwrap() |= 0x80;
+            *out.last_mut().expect("a varint has a byte") |= 0x80;
             out.push(0);
         }
         out
@@ -202,7 +202,7 @@ fn request(item: BoxedStrategy<Field>) -> BoxedStrategy<Field> {
 /// What prost makes of `body`, written anew and then read: nothing in it is unusual any more.
 fn through_prost<M: Message + Default, T>(
     body: &[u8],
-    read: fn(Encoding, &[u8], i64) -> Result<Decoded<T>, wire::otlp::DecodeError>,
+    read: impl Fn(Encoding, &[u8], i64) -> Result<Decoded<T>, DecodeError>,
 ) -> Result<Decoded<T>, String> {
     let request = M::decode(body).map_err(|error| format!("malformed protobuf: {error}"))?;
     let body = request.encode_to_vec();

@@ -1,7 +1,8 @@
 // Records over time by level or another field. Hovering tells the counts, dragging zooms.
-import { useEffect, useRef, useState, type PointerEvent } from "react";
+import { useEffect, useState, type PointerEvent } from "react";
 import { axisTicks, dayTime, type Zone } from "../../time/format";
 import type { TimeRange } from "../../time/range";
+import { useWidth } from "../../widgets/useWidth";
 import { dragRange, slices, type Bar, type Bars, type Series } from "./bars";
 import s from "./Histogram.module.css";
 
@@ -153,16 +154,4 @@ function summary(bars: Bars | undefined): string {
   if (bars === undefined) return "Records over time";
   const parts = bars.series.map(({ name, total }) => `${total} ${name}`);
   return `Records over time: ${bars.total} in all${parts.length > 0 ? `, ${parts.join(", ")}` : ""}`;
-}
-
-function useWidth() {
-  const ref = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(0);
-  useEffect(() => {
-    if (ref.current === null) return undefined;
-    const observer = new ResizeObserver(([entry]) => setWidth(entry?.contentRect.width ?? 0));
-    observer.observe(ref.current);
-    return () => observer.disconnect();
-  }, []);
-  return { ref, width };
 }

@@ -87,7 +87,7 @@ export function PatternItem({ pattern, most, total, compared, zone, actions }: P
           <ul aria-label="Samples">
             {pattern.samples.map((record) => (
               <li key={record.id}>
-                <button type="button" className={s.sample} data-level={levelOf(record.severity_number)} onClick={() => actions.open(record)}>
+                <button type="button" className={s.sample} data-level={levelOf(record)} onClick={() => actions.open(record)}>
                   <time dateTime={record.timestamp}>{rowTime(serverTime(record.timestamp), zone, true)}</time>
                   {record.service && <span className={s.service}>{record.service}</span>}
                   <span>{messageText(record)}</span>

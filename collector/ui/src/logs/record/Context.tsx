@@ -50,7 +50,7 @@ export function Context({ record, zone, onOpen }: ContextProps) {
             <button
               type="button"
               className={s.record}
-              data-level={levelOf(other.severity_number)}
+              data-level={levelOf(other)}
               aria-current={other.id === record.id ? "true" : undefined}
               onClick={() => onOpen(other)}
             >

@@ -49,7 +49,7 @@ export function Drawer(props: DrawerProps) {
   const { record, tab, permalink, onMove, onClose } = props;
   const { zone, drawerWidth } = usePreferences();
   const time = serverTime(record.timestamp);
-  const level = levelOf(record.severity_number);
+  const level = levelOf(record);
   return (
     <aside className={s.drawer} style={{ width: drawerWidth }} aria-label="Record">
       <ResizeHandle

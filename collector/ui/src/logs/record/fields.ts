@@ -2,7 +2,7 @@
 // matches it where there is one.
 import type { Json, LogRecord } from "../../api/types";
 import { attributeField, resourceField } from "../../query/fieldNames";
-import { levelOf } from "../severity";
+import { levelOf, type Level } from "../severity";
 
 export interface Field {
   name: string;
@@ -41,12 +41,9 @@ export function sections(record: LogRecord): FieldSection[] {
 }
 
 function recordFields(record: LogRecord): Field[] {
-  const level = levelOf(record.severity_number);
-  const severity = record.severity_text
-    ? `${record.severity_text} (${record.severity_number})`
-    : `${level} (${record.severity_number})`;
+  const level = levelOf(record);
   const shown: Field[] = [
-    { name: "severity", text: severity, nested: false, searched: "severity", value: level },
+    { name: "severity", text: severityText(record, level), nested: false, searched: "severity", value: level },
   ];
   const texts: [string, string | null | undefined][] = [
     ["service", record.service],
@@ -61,6 +58,13 @@ function recordFields(record: LogRecord): Field[] {
   }
   shown.push({ name: "id", text: record.id, nested: false, searched: undefined, value: undefined });
   return shown;
+}
+
+/** What was sent, and the level where only the text says it. */
+function severityText(record: LogRecord, level: Level): string {
+  const { severity_number: number, severity_text: word } = record;
+  if (number !== 0 || level === "unset") return word ? `${word} (${number})` : `${level} (${number})`;
+  return `${level} by its text (sent: ${word ? `${word}, ` : ""}0)`;
 }
 
 function scopeField(key: string): string | undefined {

@@ -14,8 +14,8 @@ export function fieldValue(record: LogRecord, field: string): Json | undefined {
 }
 
 const COLUMNS = new Map<string, (record: LogRecord) => Json | undefined>([
-  ["severity", (record) => levelOf(record.severity_number)],
-  ["level", (record) => levelOf(record.severity_number)],
+  ["severity", levelOf],
+  ["level", levelOf],
   ["severity_number", (record) => record.severity_number],
   ["severity_text", (record) => record.severity_text],
   ["body", (record) => record.body],

@@ -38,7 +38,7 @@ const LONGEST_TEXT = 2000;
 
 export const Row = memo(function Row(props: RowProps) {
   const { id, index, record, active, columns, zone, withDay, marks, top, measure, onOpen } = props;
-  const level = levelOf(record.severity_number);
+  const level = levelOf(record);
   return (
     <div
       id={id}

@@ -48,7 +48,7 @@ describe("columns", () => {
 
 function record(id: string, body: LogRecord["body"], attributes: LogRecord["attributes"] = {}): LogRecord {
   const timestamp = "2026-01-02T03:04:05.000000000Z";
-  return { id, timestamp, severity_number: 17, body, service: "api", resource: { "host.name": "a1", k: "r" }, scope: {}, attributes };
+  return { id, timestamp, severity_number: 17, detected_level: "error", body, service: "api", resource: { "host.name": "a1", k: "r" }, scope: {}, attributes };
 }
 
 describe("fields of a record", () => {

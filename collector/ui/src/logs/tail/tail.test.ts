@@ -9,6 +9,7 @@ function records(from: number, count: number): LogRecord[] {
     id: String(from + at),
     timestamp: "2026-01-02T03:04:05Z",
     severity_number: 9,
+    detected_level: "info",
     body: "",
     resource: {},
     scope: {},

@@ -1,7 +1,7 @@
 // Saved views and the searches run last, both kept in this browser.
 import { useState, type SubmitEvent } from "react";
 import { Link } from "../../app/Link";
-import { useSearches } from "../../query/history";
+import { searches } from "../../query/history";
 import { Tool } from "../../widgets/Tool";
 import { deleteView, saveView, useSavedViews } from "./savedViews";
 import s from "./ViewsPanel.module.css";
@@ -19,7 +19,7 @@ const RECENT = 12;
 
 export function ViewsPanel({ url, suggested, onSearch, onDone }: ViewsPanelProps) {
   const views = useSavedViews();
-  const searches = useSearches();
+  const recent = searches.use();
   const [name, setName] = useState(suggested);
   const trimmed = name.trim();
   const submit = (event: SubmitEvent) => {
@@ -50,11 +50,11 @@ export function ViewsPanel({ url, suggested, onSearch, onDone }: ViewsPanelProps
           </li>
         ))}
       </ul>
-      {searches.length > 0 && (
+      {recent.length > 0 && (
         <>
           <h2>Recent searches</h2>
           <ul>
-            {searches.slice(0, RECENT).map((search) => (
+            {recent.slice(0, RECENT).map((search) => (
               <li key={search}>
                 <button type="button" className={`quiet ${s.search}`} title={search} onClick={() => run(search)}>
                   {search}

@@ -22,7 +22,7 @@ pub(super) fn zigzag(number: i64) -> u64 {
 }
 
 /// What is not read yet of a chunk.
-pub(super) struct Input<'a>(pub(super) &'a [u8]);
+pub(in crate::metrics) struct Input<'a>(pub(super) &'a [u8]);
 
 impl<'a> Input<'a> {
     pub(super) fn byte(&mut self) -> Result<u8, ChunkError> {

@@ -1,10 +1,11 @@
 //! What a search means, spelled out record by record.
 //!
 //! Written from `docs/search-syntax.md`; nothing of the engine is used but the tree that its parser
-//! makes.
+//! makes, and `model::level` for the level that a text states.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use model::level::stated_severity;
 use model::{LogRecord, Value};
 use query::glob::{Glob, Part};
 use query::search::ast::{Comparison, End, Match, Node, NodeKind, Test};
@@ -21,6 +22,17 @@ impl Body {
         let text = text_of(&record.body);
         let words = words_of(text.as_deref().unwrap_or_default());
         Self { text, words }
+    }
+
+    /// The severity number that a record with this body counts as.
+    pub(super) fn level_number(&self, record: &LogRecord) -> i32 {
+        match record.severity_number {
+            0 => {
+                let body = self.text.as_deref().unwrap_or_default();
+                stated_severity(&record.severity_text, body).unwrap_or(0)
+            }
+            set => set,
+        }
     }
 }
 
@@ -75,7 +87,7 @@ impl<'q> Single<'q> {
         let value_matches = |value: Option<String>, test: &Test| self.value_matches(value, test);
         let now = self.now;
         match name {
-            "severity" | "level" => severity_matches(record.severity_number, test),
+            "severity" | "level" => severity_matches(body.level_number(record), test),
             "severity_number" => in_order(i64::from(record.severity_number), test, &|value| {
                 value.parse().unwrap()
             }),
@@ -270,9 +282,10 @@ fn from_json(json: &serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::Empty,
         serde_json::Value::Bool(flag) => Value::Bool(*flag),
-        serde_json::Value::Number(number) => match number.as_i64() {
-            Some(number) => Value::Int(number),
-            None => Value::Double(number.as_f64().unwrap()),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, Some(number)) => Value::String(number.to_string()),
+            (None, None) => Value::Double(number.as_f64().unwrap()),
         },
         serde_json::Value::String(text) => Value::from(text.as_str()),
         serde_json::Value::Array(items) => Value::Array(items.iter().map(from_json).collect()),

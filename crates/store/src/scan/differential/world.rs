@@ -44,7 +44,7 @@ pub(super) fn record(rng: &mut Rng, n: i64) -> LogRecord {
     let (service, own_words) = rng.choice(&SERVICES).unwrap();
     record.severity_number = match *service {
         "db" if rng.u8(..4) == 0 => rng.i32(17..=24),
-        _ => *rng.choice(&[0, 5, 9, 9, 9, 10, 13, 30]).unwrap(),
+        _ => *rng.choice(&[0, 0, 0, 5, 9, 9, 10, 13, 30]).unwrap(),
     };
     record.severity_text = pick(rng, &["", "INFO", "Warning"]);
     record.event_name = pick(rng, &["", "", "user.login", "user.logout"]);
@@ -108,6 +108,12 @@ fn body(rng: &mut Rng, own_words: &[&str], n: i64) -> Value {
         9 if own_words.contains(&"job") => {
             Value::from(format!("payload {}end {}", "Ab9é".repeat(40), n % 7))
         }
+        // Texts that state a level.
+        10 if own_words.contains(&"job") => Value::from(format!("[ERROR] job {n}")),
+        11 => Value::from(format!("level=debug took={}ms", n % 50)),
+        12 => Value::from(format!("12:30:45 | WARN | {} {n}", own_words[0])),
+        13 => map(&[("lvl", Value::from("trace")), ("n", Value::Int(n % 9))]),
+        14 => Value::from(format!("<14>{} {n}", own_words[1])),
         _ => {
             let separators = [" ", " ", " ", " ", ", ", "-", "=", ": ", "/", "\n", "."];
             let mut text = String::new();

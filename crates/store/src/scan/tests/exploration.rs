@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::log::severity_name;
+use query::severity::level_number;
 use query::text::text_of;
 
 use super::*;
 use crate::columns::Row;
 use crate::search::{
-    FieldKind, FieldType, LogContext, LogExport, LogFacets, LogFields, LogPatterns, LogValues,
-    RecordId,
+    FieldKind, FieldType, LogContext, LogExport, LogFacets, LogFields, LogPatterns, RecordId,
 };
 
 /// The matching records, oldest first.
@@ -29,7 +29,7 @@ fn field_text(record: &LogRecord, field: &str) -> Option<String> {
             .map(|text| text.into_owned())
     };
     match field {
-        "severity" => Some(severity_name(record.severity_number).to_owned()),
+        "severity" => Some(severity_name(level_number(record)).to_owned()),
         "service" => Some(record.resource.service().to_owned()),
         "trace_id" => record.trace_id.map(|id| id.to_string()),
         key => of(&record.attributes, key).or_else(|| of(&record.resource.attributes, key)),
@@ -405,11 +405,11 @@ async fn patterns_are_counted_and_compared() {
     let record = |n: i64| {
         let mut record = arbitrary::plain_log(n);
         let kind = if n < 50 { n % 2 } else { n % 3 };
-        record.severity_number = if kind == 2 { 17 } else { 9 };
+        record.severity_number = if kind == 2 { 0 } else { 9 };
         record.body = Value::from(match kind {
             0 => format!("GET /item/{n} took {n}ms"),
             1 => format!("user u{n} logged in"),
-            _ => format!("connection to db{n} lost"),
+            _ => format!("ERROR: connection to db{n} lost"),
         });
         record
     };
@@ -443,7 +443,7 @@ async fn patterns_are_counted_and_compared() {
         [
             ("GET <_> took <_>", 20, Some(25), "same"),
             ("user <_> logged in", 20, Some(25), "same"),
-            ("connection to <_> lost", 20, Some(0), "new"),
+            ("ERROR: connection to <_> lost", 20, Some(0), "new"),
         ]
     );
     let lost = &page.patterns[2];
@@ -452,7 +452,7 @@ async fn patterns_are_counted_and_compared() {
     assert_eq!(lost.samples.len(), 3);
     for sample in &lost.samples {
         let body = text_of(&sample.record.body).unwrap();
-        assert!(body.starts_with("connection to db"), "{body}");
+        assert!(body.starts_with("ERROR: connection to db"), "{body}");
     }
     let only = LogPatterns {
         query: "severity:error".to_owned(),

@@ -1,0 +1,361 @@
+//! What a file may hold, and how several become one list of jobs.
+//!
+//! `watchkeeper.yaml` has `global`, `scrape_configs` and `scrape_config_files` among its fields. A
+//! file that `scrape_config_files` names has the same three, so a `prometheus.yml` can be named
+//! as it is; its own `global` holds for its own jobs. What else a `prometheus.yml` has is no
+//! error, but is said to be unused.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_saphyr::{Location, Spanned};
+
+use super::job::JobFields;
+use super::units::{BodySize, Interval};
+use super::{Job, Protocol};
+use crate::config::{ConfigError, parse_yaml};
+
+/// How deep files may name files.
+const MAX_DEPTH: usize = 4;
+
+/// The file that something was written in; `None` is the environment.
+type Origin = Option<PathBuf>;
+
+/// A part of Prometheus' configuration that has no meaning here.
+type Unused = Option<Spanned<IgnoredAny>>;
+
+/// Defaults of jobs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Global {
+    /// How often targets are scraped. Default 1m.
+    scrape_interval: Option<Interval>,
+    /// How long a target may take to answer. Default 10s, or the interval if that is shorter.
+    scrape_timeout: Option<Interval>,
+    pub(super) scrape_protocols: Option<Vec<Protocol>>,
+    pub(super) scrape_native_histograms: Option<bool>,
+    pub(super) always_scrape_classic_histograms: Option<bool>,
+    pub(super) body_size_limit: Option<BodySize>,
+    pub(super) sample_limit: Option<usize>,
+    pub(super) label_limit: Option<usize>,
+    pub(super) label_name_length_limit: Option<usize>,
+    pub(super) label_value_length_limit: Option<usize>,
+    pub(super) target_limit: Option<usize>,
+    pub(super) keep_dropped_targets: Option<usize>,
+    evaluation_interval: Unused,
+    rule_query_offset: Unused,
+    external_labels: Unused,
+    query_log_file: Unused,
+    scrape_failure_log_file: Unused,
+}
+
+impl Global {
+    pub(super) fn interval(&self) -> Interval {
+        let set = self.scrape_interval.filter(|interval| !interval.is_zero());
+        set.unwrap_or(Interval::from_secs(60))
+    }
+
+    pub(super) fn timeout(&self) -> Interval {
+        let set = self.scrape_timeout.filter(|timeout| !timeout.is_zero());
+        set.unwrap_or(Interval::from_secs(10)).min(self.interval())
+    }
+
+    fn unused(&self) -> impl Iterator<Item = (&'static str, Location)> {
+        let fields = [
+            ("global.evaluation_interval", &self.evaluation_interval),
+            ("global.rule_query_offset", &self.rule_query_offset),
+            ("global.external_labels", &self.external_labels),
+            ("global.query_log_file", &self.query_log_file),
+            (
+                "global.scrape_failure_log_file",
+                &self.scrape_failure_log_file,
+            ),
+        ];
+        places(fields)
+    }
+}
+
+/// A file that `scrape_config_files` names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Document {
+    global: Option<Global>,
+    scrape_configs: Option<Vec<JobFields>>,
+    scrape_config_files: Option<Vec<String>>,
+    rule_files: Unused,
+    alerting: Unused,
+    remote_write: Unused,
+    remote_read: Unused,
+    storage: Unused,
+    tracing: Unused,
+    otlp: Unused,
+    runtime: Unused,
+}
+
+/// The fields of such a file.
+pub(crate) const FILE_FIELDS: [&str; 11] = [
+    "global",
+    "scrape_configs",
+    "scrape_config_files",
+    "rule_files",
+    "alerting",
+    "remote_write",
+    "remote_read",
+    "storage",
+    "tracing",
+    "otlp",
+    "runtime",
+];
+
+fn places<const N: usize>(
+    fields: [(&'static str, &Unused); N],
+) -> impl Iterator<Item = (&'static str, Location)> {
+    let written = fields
+        .into_iter()
+        .filter_map(|(name, field)| Some((name, field.as_ref()?.referenced)));
+    written.collect::<Vec<_>>().into_iter()
+}
+
+/// Something wrong at a place of the file that is being read.
+pub(super) struct Misplaced {
+    pub(super) place: Location,
+    pub(super) message: String,
+}
+
+/// Defaults, jobs and further files, as one source writes them.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) global: Global,
+    pub(crate) jobs: Vec<JobFields>,
+    /// Further files; `*` stands for any part of a name.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Jobs, and what was written but means nothing here.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Checked {
+    pub(crate) jobs: Vec<Job>,
+    /// `file:line:column: …`, each.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl Written {
+    /// All jobs, those of the files that are named included.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, in this source or in a file.
+    pub(crate) fn check(self, origin: Origin) -> Result<Checked, ConfigError> {
+        let mut checked = Checked::default();
+        checked.add(self, &origin, 0)?;
+        Ok(checked)
+    }
+
+    /// The same from a file that `scrape_config_files` could name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Written::check`]; also a file that cannot be read.
+    pub(crate) fn check_file(path: &Path) -> Result<Checked, ConfigError> {
+        let mut checked = Checked::default();
+        checked.add_file(path, 0)?;
+        Ok(checked)
+    }
+}
+
+impl Checked {
+    fn add(&mut self, written: Written, origin: &Origin, depth: usize) -> Result<(), ConfigError> {
+        let base = origin.as_deref().and_then(Path::parent);
+        let base = base.unwrap_or(Path::new("")).to_owned();
+        self.remark(written.global.unused(), origin);
+        for fields in written.jobs {
+            let (name, place) = (fields.name().to_owned(), fields.place());
+            let is_known = self.jobs.iter().any(|job| job.name == name);
+            let job = match is_known {
+                false => fields.check(&written.global, &base),
+                true => Err(Misplaced {
+                    place,
+                    message: format!("job_name {name:?} is used twice; give each job its own"),
+                }),
+            };
+            self.jobs
+                .push(job.map_err(|misplaced| misplaced.into_error(origin))?);
+        }
+        for pattern in written.files {
+            for path in named_files(&pattern)? {
+                self.add_file(&path, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, path: &Path, depth: usize) -> Result<(), ConfigError> {
+        if depth > MAX_DEPTH {
+            return Err(ConfigError::Value {
+                field: "scrape_config_files",
+                message: format!("{} is named too deep inside of files", path.display()),
+            });
+        }
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let document: Document = parse_yaml(&text).map_err(|err| err.in_file(path))?;
+        let origin = Some(path.to_owned());
+        self.remark(document.unused(), &origin);
+        let base = path.parent().unwrap_or(Path::new(""));
+        let files = document.scrape_config_files.unwrap_or_default();
+        let written = Written {
+            global: document.global.unwrap_or_default(),
+            jobs: document.scrape_configs.unwrap_or_default(),
+            files: files.iter().map(|file| base.join(file)).collect(),
+        };
+        self.add(written, &origin, depth)
+    }
+
+    fn remark(&mut self, unused: impl Iterator<Item = (&'static str, Location)>, origin: &Origin) {
+        let file = origin.as_deref().unwrap_or(Path::new("")).display();
+        self.remarks.extend(unused.map(|(name, place)| {
+            let (line, column) = (place.line(), place.column());
+            format!("{file}:{line}:{column}: {name} is not used here")
+        }));
+    }
+}
+
+impl Document {
+    fn unused(&self) -> impl Iterator<Item = (&'static str, Location)> {
+        places([
+            ("rule_files (see alerting.rules)", &self.rule_files),
+            ("alerting (see alerting.notify)", &self.alerting),
+            ("remote_write", &self.remote_write),
+            ("remote_read", &self.remote_read),
+            ("storage", &self.storage),
+            ("tracing", &self.tracing),
+            ("otlp", &self.otlp),
+            ("runtime", &self.runtime),
+        ])
+    }
+}
+
+impl Misplaced {
+    fn into_error(self, origin: &Origin) -> ConfigError {
+        match origin {
+            Some(path) => ConfigError::File {
+                path: path.clone(),
+                line: self.place.line(),
+                column: self.place.column(),
+                message: self.message,
+            },
+            None => ConfigError::Value {
+                field: "scrape_configs",
+                message: self.message,
+            },
+        }
+    }
+}
+
+/// The files that `pattern` names, sorted. A pattern may match none, a plain name may not.
+fn named_files(pattern: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let text = pattern.to_string_lossy();
+    if !text.contains(['*', '?', '[']) {
+        return Ok(vec![pattern.to_owned()]);
+    }
+    let invalid = |message: String| ConfigError::Value {
+        field: "scrape_config_files",
+        message: format!("{text:?}: {message}"),
+    };
+    let found = glob::glob(&text).map_err(|err| invalid(err.to_string()))?;
+    found
+        .map(|entry| entry.map_err(|err| invalid(err.to_string())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The jobs of a file `a.yml`, or the error without the directory.
+    fn checked(directory: &Path, text: &str) -> Result<Checked, String> {
+        let path = directory.join("a.yml");
+        std::fs::write(&path, text).unwrap();
+        Written::check_file(&path).map_err(|err| {
+            let directory = format!("{}/", directory.display());
+            err.to_string().replace(&directory, "")
+        })
+    }
+
+    #[test]
+    fn jobs_take_their_files_defaults() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        };
+        write("b1.yml", "scrape_configs: [{job_name: b1}]\n");
+        write(
+            "b2.yml",
+            "global: {scrape_interval: 5s, sample_limit: 7}\nscrape_configs: [{job_name: b2}]\n",
+        );
+        let checked = checked(
+            directory.path(),
+            "global: {scrape_interval: 15s, scrape_timeout: 12s, external_labels: {a: b}}\n\
+             scrape_configs:\n  - {job_name: a1, body_size_limit: 1MB, tenant: acme}\n  \
+             - {job_name: a2, scrape_interval: 8s, static_configs: [{targets: [h], labels: {port: 1}}]}\n\
+             scrape_config_files: ['b*.yml']\nrule_files: [r.yml]\n",
+        )
+        .unwrap();
+        let shown = checked.jobs.iter().map(|job| {
+            let limits = &job.limits;
+            let (name, interval, timeout) = (&job.name, job.interval, job.timeout);
+            format!(
+                "{name} {} {interval} {timeout} {} {}",
+                job.tenant, limits.samples, limits.body
+            )
+        });
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [
+                "a1 acme 15s 12s 0 1048576",
+                "a2 default 8s 8s 0 33554432",
+                "b1 default 1m 10s 0 33554432",
+                "b2 default 5s 5s 7 33554432",
+            ]
+        );
+        let places = checked.remarks.iter().map(|remark| {
+            let name = remark.rsplit('/').next().unwrap_or_default();
+            name.to_owned()
+        });
+        assert_eq!(
+            places.collect::<Vec<_>>(),
+            [
+                "a.yml:6:13: rule_files (see alerting.rules) is not used here",
+                "a.yml:1:66: global.external_labels is not used here",
+            ]
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_printed_and_files_lie_beside_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let checked = checked(
+            directory.path(),
+            "scrape_configs:\n  - job_name: a\n    authorization: {credentials: hunter2}\n    \
+             tls_config: {ca_file: ca.pem}\n    http_headers: {X-Key: {secrets: [hunter2]}}\n",
+        )
+        .unwrap();
+        let shown = format!("{:?}", checked.jobs[0]);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        let ca = directory.path().join("ca.pem");
+        assert!(shown.contains(&format!("{ca:?}")), "{shown}");
+    }
+
+    #[test]
+    fn files_that_name_themselves_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = checked(directory.path(), "scrape_config_files: [a.yml]\n").unwrap_err();
+        assert_eq!(
+            error,
+            "scrape_config_files: a.yml is named too deep inside of files"
+        );
+    }
+}
