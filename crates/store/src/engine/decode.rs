@@ -60,7 +60,7 @@ pub(super) fn admit(
     if let (Some(active), Batch::Metrics(metrics)) = (active, &batch) {
         let mut samples = Vec::new();
         metrics.each_series(|series, own| {
-            let series = SeriesKey::of(&series.to_labels());
+            let series = SeriesKey::of_incoming(&series);
             samples.extend(own.iter().map(|sample| SampleOf {
                 ordinal: sample.ordinal,
                 series,

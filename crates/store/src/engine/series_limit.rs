@@ -4,13 +4,13 @@
 //! repeats the decision and not the count. A series that is active goes on whatever the limit.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::time::NANOS_PER_SECOND;
 use model::{Encoding, Labels, Signal, TenantId};
 use promql::Window;
 use tokio::sync::OnceCell;
+use wire::metric_batch::{BatchSeries, LabelHasher};
 use wire::{RejectReason, Rejected};
 
 use super::{Inner, Store};
@@ -175,10 +175,20 @@ pub(super) struct SampleOf {
 
 impl SeriesKey {
     pub(super) fn of(labels: &Labels) -> Self {
-        static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let hasher = LabelHasher::of_process();
+        let name = labels.metric_name().unwrap_or_default();
         Self {
-            labels: labels.fingerprint(),
-            metric: HASHER.hash_one(labels.metric_name().unwrap_or_default()),
+            labels: hasher.labels(labels),
+            metric: hasher.bytes(name.as_bytes()),
+        }
+    }
+
+    /// The same of a series that came in.
+    pub(super) fn of_incoming(series: &BatchSeries<'_>) -> Self {
+        let name = series.metric_name();
+        Self {
+            labels: series.hash(),
+            metric: LabelHasher::of_process().bytes(name.as_bytes()),
         }
     }
 }
