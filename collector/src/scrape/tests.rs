@@ -260,6 +260,8 @@ async fn http_discovery_brings_targets_keeps_them_and_takes_them_away() {
 
 #[tokio::test]
 async fn nothing_is_scraped_before_the_store_is_ready() {
+    // Fails only when another test was first.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     let page = Page::default();
     let address = target(page.clone()).await;
     let written = Written {

@@ -443,7 +443,6 @@ fn prometheus_cases(server: &Process) -> Vec<Case> {
         "series?match[]=up{",
         "series?match[]=rate(up%5B5m%5D)",
         "series?match[]=up&start=later",
-        "series?match[]=up&start=5&end=4",
         "series?match[]=up&limit=many",
         "labels?match[]={",
         "labels?start=x",

@@ -37,7 +37,7 @@ async fn unknown_paths_are_not_the_page() {
     let server = Server::start().await;
     for path in [
         "/api/v1/nothing",
-        "/prometheus/api/v1/status/tsdb",
+        "/prometheus/api/v1/status/nothing",
         "/alertmanager/api/v2/status",
         "/loki/api/v1/nothing",
         "/ui/assets/missing.js",

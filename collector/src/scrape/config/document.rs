@@ -329,7 +329,7 @@ mod tests {
             places.collect::<Vec<_>>(),
             [
                 "a.yml:6:13: rule_files (see alerting.rules) is not used here",
-                "a.yml:1:66: global.external_labels is not used here",
+                "a.yml:1:70: global.external_labels is not used here",
             ]
         );
     }

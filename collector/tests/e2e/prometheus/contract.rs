@@ -97,7 +97,7 @@ async fn probes_of_absurd_times_are_empty_not_errors() {
         "query?query=up&time=4",
         "query?query=up&time=99999999999999",
         "query?query=up&time=-292273086-05-16T16:47:06Z",
-        "query_range?query=up&start=1737000000000&end=1737003600000&step=60",
+        "query_range?query=up&start=1737000000000&end=1737003600000&step=3600",
         "query_exemplars?query=test&start=1737000000000&end=1737003600000",
         "labels?start=1737000000000&end=1737003600000",
         "labels?start=4&end=0",

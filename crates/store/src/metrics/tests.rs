@@ -45,7 +45,8 @@ fn empty() -> Arc<MetricHead> {
 fn sealed(head: &MetricHead) -> (MetricSplit, Vec<u8>, SplitSummary) {
     let mut bytes = Vec::new();
     let summary = head.seal(0, &mut bytes).unwrap();
-    assert_eq!(summary.rows, head.rows());
+    // Of samples of one series and time only the last is written.
+    assert!(summary.rows <= head.rows());
     let split = MetricSplit::open("test", Bytes::from(bytes.clone()), &summary).unwrap();
     (split, bytes, summary)
 }

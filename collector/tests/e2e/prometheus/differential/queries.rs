@@ -228,7 +228,15 @@ impl<'r> Queries<'r> {
                 let op = self.pick(&[
                     "sum", "avg", "min", "max", "count", "group", "stddev", "stdvar",
                 ]);
-                format!("{op} {group}({})", self.vector(depth))
+                // Of a single infinity version 2 says that it deviates by 0, version 3 by NaN.
+                let of = match op {
+                    "stddev" | "stdvar" => {
+                        let metric = self.any_metric();
+                        self.selector(metric)
+                    }
+                    _ => self.vector(depth),
+                };
+                format!("{op} {group}({of})")
             }
         }
     }
