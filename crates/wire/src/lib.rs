@@ -10,6 +10,7 @@ pub mod derived;
 pub mod elasticsearch;
 pub mod exposition;
 mod json_value;
+mod label_bytes;
 pub mod loki;
 pub mod metric_batch;
 mod original;

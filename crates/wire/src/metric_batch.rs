@@ -1,10 +1,8 @@
 //! The metric samples of one body, by series.
 //!
-//! Most of what comes in is one more sample of a series that is known, so labels stay text in the
-//! body, with a hash that finds the series; a label set is made of them only when it is new.
-
-use std::hash::{BuildHasher, Hasher};
-use std::sync::OnceLock;
+//! Most of what comes in is one more sample of a series that is known, so labels stay bytes, where
+//! possible the body's, with a hash that finds the series; a label set is made of them only when it
+//! is new.
 
 use bytes::Bytes;
 use model::metric::Temporality;
@@ -12,13 +10,17 @@ use model::time::NANOS_PER_MILLI;
 use model::{Exemplar, Labels, MetricMetadata, SampleValue, SeriesSample};
 
 use crate::admission::Rejected;
+use crate::label_bytes;
+
+pub use crate::label_bytes::{LabelHasher, Pairs};
 
 /// The metric points of one body, as samples of Prometheus' series.
 #[derive(Debug, Clone, Default)]
 pub struct MetricBatch {
-    /// What the labels point into: the body, or text that was made of it.
-    pub(crate) text: Bytes,
-    pub(crate) labels: Vec<LabelSpan>,
+    /// The body, where labels lie in it as they should.
+    pub(crate) body: Bytes,
+    /// Labels that had to be written anew.
+    pub(crate) written: Vec<u8>,
     pub(crate) series: Vec<SeriesSpan>,
     /// Samples in the order of their series, then of the body.
     pub(crate) samples: Vec<BatchSample>,
@@ -33,34 +35,21 @@ pub struct MetricBatch {
     pub rejected: Vec<Rejected>,
 }
 
-/// A string in a batch's text.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TextSpan {
-    pub(crate) start: u32,
-    pub(crate) length: u32,
-}
-
-impl TextSpan {
-    fn of(self, text: &[u8]) -> &[u8] {
-        &text[self.start as usize..][..self.length as usize]
-    }
-}
-
-/// A label of a series.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LabelSpan {
-    pub(crate) name: TextSpan,
-    pub(crate) value: TextSpan,
-}
-
 /// A series' part of the columns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SeriesSpan {
     pub(crate) hash: u64,
-    pub(crate) labels: u32,
+    pub(crate) labels: LabelsAt,
     pub(crate) samples: u32,
     pub(crate) exemplars: u32,
     pub(crate) temporality: Temporality,
+}
+
+/// Where a series' labels lie: where they begin, and their length.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LabelsAt {
+    Body(u32, u32),
+    Written(u32, u32),
 }
 
 /// One sample of a batch.
@@ -102,20 +91,21 @@ pub struct SampleCounts {
 /// A series of a batch: its labels, and what its samples have in common.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchSeries<'a> {
-    text: &'a [u8],
-    labels: &'a [LabelSpan],
+    bytes: &'a [u8],
     hash: u64,
     /// Whether values are since the start or since the previous point.
     pub temporality: Temporality,
 }
 
 impl<'a> BatchSeries<'a> {
-    /// Names and values, sorted by name, UTF-8.
-    pub fn pairs(&self) -> impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        let text = self.text;
-        self.labels
-            .iter()
-            .map(move |label| (label.name.of(text), label.value.of(text)))
+    /// Names and values, sorted by name.
+    pub fn pairs(&self) -> Pairs<'a> {
+        Pairs(self.bytes)
+    }
+
+    /// The labels as bytes: equal for equal labels.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// [`LabelHasher::labels`] of the labels.
@@ -123,42 +113,26 @@ impl<'a> BatchSeries<'a> {
         self.hash
     }
 
+    /// The metric's name; empty when there is none.
+    pub fn metric_name(&self) -> &'a str {
+        let named = |(name, _): &(&str, &str)| *name == model::labels::METRIC_NAME;
+        self.pairs().find(named).map_or("", |(_, value)| value)
+    }
+
     /// The label set.
     pub fn to_labels(&self) -> Labels {
-        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-        self.pairs()
-            .map(|(name, value)| (text(name), text(value)))
-            .collect()
+        self.pairs().collect()
     }
 }
 
 impl MetricBatch {
     /// The batch of `samples`, each with the ordinal of its item.
     pub fn of_samples(samples: impl IntoIterator<Item = (u32, SeriesSample)>) -> Self {
-        let hasher = LabelHasher::of_process();
-        let mut text = Vec::new();
         let mut batch = Self::default();
         for (ordinal, sample) in samples {
-            let mut span = |part: &str| {
-                let start = text.len() as u32;
-                text.extend_from_slice(part.as_bytes());
-                TextSpan {
-                    start,
-                    length: part.len() as u32,
-                }
-            };
-            let spans = sample.labels.iter().map(|(name, value)| LabelSpan {
-                name: span(name),
-                value: span(value),
-            });
-            batch.labels.extend(spans);
-            batch.series.push(SeriesSpan {
-                hash: hasher.labels(&sample.labels),
-                labels: sample.labels.len() as u32,
-                samples: 1,
-                exemplars: sample.exemplars.len() as u32,
-                temporality: sample.temporality,
-            });
+            let begin = batch.written.len();
+            label_bytes::of(&sample.labels, &mut batch.written);
+            batch.push_written(begin, 1, sample.exemplars.len(), sample.temporality);
             let exemplars = sample.exemplars.into_iter();
             batch
                 .exemplars
@@ -174,8 +148,25 @@ impl MetricBatch {
                 value: sample.value,
             });
         }
-        batch.text = text.into();
         batch
+    }
+
+    /// Adds a series whose labels were written from `begin` on.
+    pub(crate) fn push_written(
+        &mut self,
+        begin: usize,
+        samples: usize,
+        exemplars: usize,
+        temporality: Temporality,
+    ) {
+        let bytes = &self.written[begin..];
+        self.series.push(SeriesSpan {
+            hash: LabelHasher::of_process().bytes(bytes),
+            labels: LabelsAt::Written(begin as u32, bytes.len() as u32),
+            samples: samples as u32,
+            exemplars: exemplars as u32,
+            temporality,
+        });
     }
 
     /// Every sample on its own, with its ordinal. Exemplars go with the last sample of their
@@ -214,21 +205,14 @@ impl MetricBatch {
             &mut dyn Iterator<Item = Exemplar>,
         ),
     ) {
-        let mut labels = self.labels.as_slice();
+        let (body, written) = (&self.body, &self.written);
         let mut samples = self.samples.into_iter();
         let mut exemplars = self.exemplars.into_iter().map(|own| own.exemplar);
         for span in &self.series {
-            let (own, rest) = labels.split_at(span.labels as usize);
-            labels = rest;
-            let series = BatchSeries {
-                text: &self.text,
-                labels: own,
-                hash: span.hash,
-                temporality: span.temporality,
-            };
             // Whoever leaves items behind must not leave them to the next series.
             let mut own_samples = samples.by_ref().take(span.samples as usize);
             let mut own_exemplars = exemplars.by_ref().take(span.exemplars as usize);
+            let series = span.of(body, written);
             visit(series, &mut own_samples, &mut own_exemplars);
             own_samples.for_each(drop);
             own_exemplars.for_each(drop);
@@ -237,19 +221,11 @@ impl MetricBatch {
 
     /// Calls `visit` with each series and its samples.
     pub fn each_series(&self, mut visit: impl FnMut(BatchSeries<'_>, &[BatchSample])) {
-        let (mut labels, mut samples) = (self.labels.as_slice(), self.samples.as_slice());
+        let mut samples = self.samples.as_slice();
         for span in &self.series {
-            let (own_labels, rest) = labels.split_at(span.labels as usize);
-            labels = rest;
             let (own, rest) = samples.split_at(span.samples as usize);
             samples = rest;
-            let series = BatchSeries {
-                text: &self.text,
-                labels: own_labels,
-                hash: span.hash,
-                temporality: span.temporality,
-            };
-            visit(series, own);
+            visit(span.of(&self.body, &self.written), own);
         }
     }
 
@@ -292,41 +268,18 @@ impl MetricBatch {
     }
 }
 
-/// Hashes label sets, the same way as long as the process runs.
-///
-/// Seeded at random: who chooses labels cannot choose their hashes.
-#[derive(Debug, Clone, Copy)]
-pub struct LabelHasher(&'static foldhash::fast::RandomState);
-
-impl LabelHasher {
-    /// The process's hasher.
-    pub fn of_process() -> Self {
-        static STATE: OnceLock<foldhash::fast::RandomState> = OnceLock::new();
-        Self(STATE.get_or_init(Default::default))
+impl SeriesSpan {
+    fn of<'a>(&self, body: &'a [u8], written: &'a [u8]) -> BatchSeries<'a> {
+        let (text, start, length) = match self.labels {
+            LabelsAt::Body(start, length) => (body, start, length),
+            LabelsAt::Written(start, length) => (written, start, length),
+        };
+        BatchSeries {
+            bytes: &text[start as usize..][..length as usize],
+            hash: self.hash,
+            temporality: self.temporality,
+        }
     }
-
-    /// A label set's hash.
-    pub fn labels(self, labels: &Labels) -> u64 {
-        labels.iter().fold(0, |hash, (name, value)| {
-            combine(
-                hash,
-                self.text(name.as_bytes()),
-                self.text(value.as_bytes()),
-            )
-        })
-    }
-
-    pub(crate) fn text(self, text: &[u8]) -> u64 {
-        let mut hasher = self.0.build_hasher();
-        hasher.write(text);
-        hasher.finish()
-    }
-}
-
-/// The hash of a label set with one more label.
-pub(crate) fn combine(hash: u64, name: u64, value: u64) -> u64 {
-    let product = u128::from(hash.rotate_left(7) ^ name) * u128::from(value | 1);
-    (product as u64) ^ ((product >> 64) as u64)
 }
 
 #[cfg(test)]
@@ -361,21 +314,12 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_tells_sets_apart_and_agrees_with_the_batchs() {
+    fn a_series_has_its_labels_hash_and_name() {
         let hasher = LabelHasher::of_process();
-        let sets = [
-            Labels::new([("a", "bc")]),
-            Labels::new([("ab", "c")]),
-            Labels::new([("bc", "a")]),
-            Labels::new([("a", "b"), ("b", "a")]),
-            Labels::new([("b", "b"), ("a", "a")]),
-        ];
-        let hashes: std::collections::HashSet<u64> =
-            sets.iter().map(|labels| hasher.labels(labels)).collect();
-        assert_eq!(hashes.len(), sets.len());
         let batch = MetricBatch::of_samples([(0, sample("a", 1))]);
-        batch.clone().consume(|series, _, _| {
+        batch.each_series(|series, samples| {
             assert_eq!(series.hash(), hasher.labels(&series.to_labels()));
+            assert_eq!((series.metric_name(), samples.len()), ("m", 1));
         });
     }
 }

@@ -4,15 +4,13 @@
 //! repeats the decision and not the count. A series that is active goes on whatever the limit.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::labels::METRIC_NAME;
 use model::time::NANOS_PER_SECOND;
 use model::{Encoding, Labels, Signal, TenantId};
 use promql::Window;
 use tokio::sync::OnceCell;
-use wire::metric_batch::LabelHasher;
+use wire::metric_batch::{BatchSeries, LabelHasher};
 use wire::{MetricBatch, RejectReason, Rejected};
 
 use super::{Inner, Store};
@@ -179,15 +177,10 @@ pub(super) struct SampleOf {
 pub(super) fn samples_of(batch: &MetricBatch) -> Vec<SampleOf> {
     let mut samples = Vec::new();
     batch.each_series(|series, own| {
-        let name = METRIC_NAME.as_bytes();
-        let metric = series.pairs().find(|(label, _)| *label == name);
-        let key = SeriesKey {
-            labels: series.hash(),
-            metric: metric_hash(metric.map_or(&[], |(_, value)| value)),
-        };
+        let series = SeriesKey::of_incoming(&series);
         samples.extend(own.iter().map(|sample| SampleOf {
             ordinal: sample.ordinal,
-            series: key,
+            series,
         }));
     });
     samples
@@ -195,16 +188,22 @@ pub(super) fn samples_of(batch: &MetricBatch) -> Vec<SampleOf> {
 
 impl SeriesKey {
     fn of(labels: &Labels) -> Self {
+        let hasher = LabelHasher::of_process();
+        let name = labels.metric_name().unwrap_or_default();
         Self {
-            labels: LabelHasher::of_process().labels(labels),
-            metric: metric_hash(labels.metric_name().unwrap_or_default().as_bytes()),
+            labels: hasher.labels(labels),
+            metric: hasher.bytes(name.as_bytes()),
         }
     }
-}
 
-fn metric_hash(name: &[u8]) -> u64 {
-    static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    HASHER.hash_one(name)
+    /// The same of a series that came in.
+    fn of_incoming(series: &BatchSeries<'_>) -> Self {
+        let name = series.metric_name();
+        Self {
+            labels: series.hash(),
+            metric: LabelHasher::of_process().bytes(name.as_bytes()),
+        }
+    }
 }
 
 impl State {

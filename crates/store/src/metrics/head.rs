@@ -14,7 +14,7 @@ use promql::Window;
 use promql::matching::CompiledMatchers;
 use serde::{Deserialize, Serialize};
 use wire::MetricBatch;
-use wire::metric_batch::{BatchSample, BatchSeries};
+use wire::metric_batch::{BatchSamples, BatchSeries};
 
 use super::accumulator::Accumulators;
 use super::column::{Column, NO_START};
@@ -138,36 +138,33 @@ impl MetricHead {
 }
 
 impl State {
-    fn add(&mut self, series: BatchSeries<'_>, samples: &mut dyn Iterator<Item = BatchSample>) {
-        match series.temporality {
-            Temporality::Cumulative => {
-                let known = self.series.of(&series, &self.earlier_starts);
-                for sample in samples {
-                    let (time, start) = (sample.timestamp_ms, sample.start_ms);
-                    let (added, growth) = known.add(time, start, sample.value);
-                    self.samples += added;
-                    self.sample_bytes += growth;
-                }
-            }
-            Temporality::Delta => {
-                let labels = series.to_labels();
-                for sample in samples {
+    fn add(
+        &mut self,
+        series: BatchSeries<'_>,
+        samples: &mut BatchSamples<'_>,
+        exemplars: &mut dyn Iterator<Item = Exemplar>,
+    ) {
+        let known = self.series.of(&series, &self.earlier_starts);
+        for sample in samples {
+            let (time, start, value) = match series.temporality {
+                Temporality::Cumulative => (sample.timestamp_ms, sample.start_ms, sample.value),
+                Temporality::Delta => {
                     let total = self.accumulators.add(&SeriesSample {
-                        labels: labels.clone(),
+                        labels: known.labels.clone(),
                         timestamp_ms: sample.timestamp_ms,
                         start_ms: sample.start_ms,
                         temporality: Temporality::Delta,
                         value: sample.value,
                         exemplars: Vec::new(),
                     });
-                    let known = self.series.of(&series, &self.earlier_starts);
-                    let (time, start) = (total.timestamp_ms, total.start_ms);
-                    let (added, growth) = known.add(time, start, total.value);
-                    self.samples += added;
-                    self.sample_bytes += growth;
+                    (total.timestamp_ms, total.start_ms, total.value)
                 }
-            }
+            };
+            let (added, growth) = known.add(time, start, value);
+            self.samples += added;
+            self.sample_bytes += growth;
         }
+        self.sample_bytes += known.add_exemplars(exemplars);
     }
 
     /// What the next generation has to know. What is older than the horizon, counted back from the
@@ -246,14 +243,7 @@ impl HeadRows for MetricHead {
         let metadata = std::mem::take(&mut batch.metadata);
         let mut state = self.state();
         let state = &mut *state;
-        batch.consume(|series, samples, exemplars| {
-            state.add(series, samples);
-            let mut exemplars = exemplars.peekable();
-            if exemplars.peek().is_some() {
-                let known = state.series.of(&series, &state.earlier_starts);
-                state.sample_bytes += known.add_exemplars(exemplars);
-            }
-        });
+        batch.consume(|series, samples, exemplars| state.add(series, samples, exemplars));
         for family in metadata {
             state.metadata.insert(family.family.clone(), family);
         }

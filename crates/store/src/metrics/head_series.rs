@@ -24,8 +24,12 @@ pub(super) const ZERO_HORIZON_MS: i64 = 60 * 60 * 1000;
 
 /// A series and its samples.
 pub(super) struct HeadSeries {
-    pub(super) labels: Labels,
+    /// Its labels as batches have them, and their hash: what a sample is compared with.
+    bytes: Box<[u8]>,
     hash: u64,
+    /// The series whose sample came after this one's the last time.
+    next: u32,
+    pub(super) labels: Labels,
     floats: OpenColumn<f64>,
     /// Most series have no histograms, and no exemplars.
     histograms: Option<Box<OpenColumn<Arc<NativeHistogram>>>>,
@@ -61,6 +65,10 @@ impl SeriesMoment {
 }
 
 impl HeadSeries {
+    fn is(&self, wanted: &BatchSeries<'_>) -> bool {
+        self.hash == wanted.hash() && *self.bytes == *wanted.bytes()
+    }
+
     /// Adds a sample, and before it the zero that its counter's start adds; how many samples that
     /// are, and how memory grew.
     pub(super) fn add(
@@ -162,40 +170,72 @@ pub(super) struct SeriesTable {
     series: Vec<HeadSeries>,
     by_labels: HashTable<u32>,
     postings: Postings,
+    /// The series that was asked for last.
+    last: u32,
+    /// Memory of the labels as bytes.
+    label_bytes: usize,
 }
 
+/// Stands for no series.
+const NONE: u32 = u32::MAX;
+
 impl SeriesTable {
-    /// The series of these labels, made when it is new. `zero_at` says which of its starts was
-    /// dealt with before.
+    /// The series of these labels, made when it is new. `earlier_starts` says which of its starts
+    /// was dealt with before.
+    ///
+    /// Senders send their series in the same order again and again: what came next the last time
+    /// is looked at before all others.
     pub(super) fn of(
         &mut self,
         wanted: &BatchSeries<'_>,
         earlier_starts: &HashMap<Labels, i64>,
     ) -> &mut HeadSeries {
-        let hash = wanted.hash();
-        let found = self.by_labels.find(hash, |number| {
-            let series = &self.series[*number as usize];
-            series.hash == hash && is_labelled(&series.labels, wanted)
+        let last = self.series.get(self.last as usize);
+        let expected = last.map_or(NONE, |last| last.next);
+        let is_expected = self
+            .series
+            .get(expected as usize)
+            .is_some_and(|series| series.is(wanted));
+        let number = if is_expected {
+            expected
+        } else {
+            let number = self.find_or_add(wanted, earlier_starts);
+            if number != self.last
+                && let Some(last) = self.series.get_mut(self.last as usize)
+            {
+                last.next = number;
+            }
+            number
+        };
+        self.last = number;
+        &mut self.series[number as usize]
+    }
+
+    fn find_or_add(
+        &mut self,
+        wanted: &BatchSeries<'_>,
+        earlier_starts: &HashMap<Labels, i64>,
+    ) -> u32 {
+        let found = self.by_labels.find(wanted.hash(), |number| {
+            self.series[*number as usize].is(wanted)
         });
-        let number = match found.copied() {
+        match found.copied() {
             Some(number) => number,
             None => self.add(wanted, earlier_starts),
-        };
-        &mut self.series[number as usize]
+        }
     }
 
     fn add(&mut self, wanted: &BatchSeries<'_>, earlier_starts: &HashMap<Labels, i64>) -> u32 {
         let hash = wanted.hash();
         let number = u32::try_from(self.series.len()).expect("memory ends long before 4 G series");
-        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-        let pairs = wanted.pairs();
-        let labels = self
-            .postings
-            .add(number, pairs.map(|(name, value)| (text(name), text(value))));
+        let labels = self.postings.add(number, wanted.pairs());
+        self.label_bytes += wanted.bytes().len() + 16;
         self.series.push(HeadSeries {
+            bytes: wanted.bytes().into(),
+            hash,
+            next: NONE,
             zero_at: earlier_starts.get(&labels).copied(),
             labels,
-            hash,
             floats: OpenColumn::default(),
             histograms: None,
             exemplars: None,
@@ -219,15 +259,6 @@ impl SeriesTable {
     pub(super) fn size_bytes(&self) -> usize {
         let numbers = self.by_labels.capacity() * (size_of::<u32>() + 1);
         let series = self.series.capacity() * size_of::<HeadSeries>();
-        numbers + series + self.postings.size_bytes()
+        numbers + series + self.label_bytes + self.postings.size_bytes()
     }
-}
-
-fn is_labelled(labels: &Labels, wanted: &BatchSeries<'_>) -> bool {
-    let pairs = wanted.pairs();
-    labels.len() == pairs.len()
-        && labels.iter().zip(pairs).all(|(own, other)| {
-            // Values differ more often than names.
-            own.1.as_bytes() == other.1 && own.0.as_bytes() == other.0
-        })
 }

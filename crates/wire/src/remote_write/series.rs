@@ -8,8 +8,9 @@ use model::{Exemplar, Labels, MetricMetadata, SampleValue, Seq};
 use super::histogram::{self, ReadHistogram};
 use super::{Described, Failure};
 use crate::admission::{RejectReason, Rejected};
+use crate::label_bytes;
 use crate::metric_batch::{
-    BatchExemplar, BatchSample, LabelHasher, LabelSpan, MetricBatch, SeriesSpan, TextSpan, combine,
+    BatchExemplar, BatchSample, LabelHasher, LabelsAt, MetricBatch, SeriesSpan,
 };
 use crate::otlp::DecodeError;
 use crate::otlp::reader::{Content, Fields};
@@ -23,17 +24,15 @@ const MAX_LABEL_PAIRS: usize = 1 << 23;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text<'a> {
     pub(super) bytes: &'a [u8],
-    pub(super) hash: u64,
     /// Whether it is UTF-8.
-    pub(super) is_text: bool,
+    is_text: bool,
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(bytes: &'a [u8], hasher: LabelHasher) -> Self {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
-            hash: hasher.text(bytes),
-            is_text: bytes.is_ascii() || std::str::from_utf8(bytes).is_ok(),
+            is_text: std::str::from_utf8(bytes).is_ok(),
         }
     }
 
@@ -53,13 +52,15 @@ struct SentLabel<'a> {
 pub(super) struct Building<'a> {
     body: &'a [u8],
     received_at: i64,
+    hasher: LabelHasher,
     batch: MetricBatch,
     described: Described,
     weight: usize,
     /// The labels of the series that is read.
     labels: Vec<SentLabel<'a>>,
-    /// The most that one series had so far.
+    /// The most that one series had so far, and how many all had.
     most_labels: usize,
+    all_labels: usize,
     /// Why the series that is read cannot be kept.
     refused: Option<RejectReason>,
     begun: Begun,
@@ -79,14 +80,16 @@ impl<'a> Building<'a> {
         Self {
             body,
             received_at,
+            hasher: LabelHasher::of_process(),
             batch: MetricBatch {
-                text: body.clone(),
+                body: body.clone(),
                 ..MetricBatch::default()
             },
             described: Described::default(),
             weight: 0,
             labels: Vec::new(),
             most_labels: 0,
+            all_labels: 0,
             refused: None,
             begun: Begun::default(),
         }
@@ -129,7 +132,8 @@ impl<'a> Building<'a> {
         } else if name.bytes.is_empty() {
             self.refuse(RejectReason::NamelessLabel);
         } else {
-            if self.batch.labels.len() + self.labels.len() >= MAX_LABEL_PAIRS {
+            self.all_labels += 1;
+            if self.all_labels > MAX_LABEL_PAIRS {
                 let limit = MAX_LABEL_PAIRS;
                 return Err(DecodeError::TooManyLabels { limit }.into());
             }
@@ -143,23 +147,18 @@ impl<'a> Building<'a> {
     }
 
     /// A plain sample of the series that is read.
-    pub(super) fn sample(&mut self, mut fields: Fields<'_>) -> Result<(), Failure> {
-        let (mut value, mut timestamp_ms, mut start_ms) = (0.0, 0, 0);
-        while let Some((number, content)) = fields.next()? {
-            match number {
-                1 => value = f64::from_bits(content.fixed64()?),
-                2 => timestamp_ms = content.varint()? as i64,
-                3 => start_ms = content.varint()? as i64,
-                _ => fields.skip()?,
-            }
-        }
+    pub(super) fn sample(&mut self, fields: Fields<'_>) -> Result<(), Failure> {
+        let sample = match SentSample::plain(fields.rest()) {
+            Some(sample) => sample,
+            None => SentSample::read(fields)?,
+        };
         self.weigh(size_of::<BatchSample>())?;
         let ordinal = self.next_ordinal()?;
         self.batch.samples.push(BatchSample {
             ordinal,
-            timestamp_ms,
-            start_ms: (start_ms != 0).then_some(start_ms),
-            value: SampleValue::Float(value),
+            timestamp_ms: sample.timestamp_ms,
+            start_ms: (sample.start_ms != 0).then_some(sample.start_ms),
+            value: SampleValue::Float(sample.value),
         });
         Ok(())
     }
@@ -237,26 +236,43 @@ impl<'a> Building<'a> {
                 own.exemplar.timestamp_ms = default_ms;
             }
         }
-        let span = SeriesSpan {
-            hash: (self.labels.iter()).fold(0, |hash, label| {
-                combine(hash, label.name.hash, label.value.hash)
-            }),
-            labels: self.labels.len() as u32,
-            samples: samples.len() as u32,
-            exemplars: exemplars.len() as u32,
-            temporality: Temporality::Cumulative,
-        };
-        if span.samples > 0 || span.exemplars > 0 {
-            self.weigh(size_of::<SeriesSpan>() + self.labels.len() * size_of::<LabelSpan>())?;
-            let body = self.body;
-            let labels = self.labels.iter().map(|label| LabelSpan {
-                name: span_of(body, label.name.bytes),
-                value: span_of(body, label.value.bytes),
-            });
-            self.batch.labels.extend(labels);
-            self.batch.series.push(span);
+        let (samples, exemplars) = (samples.len(), exemplars.len());
+        if samples > 0 || exemplars > 0 {
+            let begin = self.batch.written.len();
+            for label in &self.labels {
+                label_bytes::push(label.name.bytes, label.value.bytes, &mut self.batch.written);
+            }
+            self.weigh(size_of::<SeriesSpan>() + self.batch.written.len() - begin)?;
+            let temporality = Temporality::Cumulative;
+            self.batch
+                .push_written(begin, samples, exemplars, temporality);
         }
         Ok(())
+    }
+
+    /// Ends a series of which nothing but samples was read, and whose labels lie in the body in
+    /// the form in which batches have them.
+    pub(super) fn end_plain(&mut self, labels: &[u8]) -> Result<(), Failure> {
+        let samples = self.batch.samples.len() - self.begun.samples;
+        if samples > 0 {
+            self.weigh(size_of::<SeriesSpan>())?;
+            let start = labels.as_ptr().addr() - self.body.as_ptr().addr();
+            self.batch.series.push(SeriesSpan {
+                hash: self.hasher.bytes(labels),
+                labels: LabelsAt::Body(start as u32, labels.len() as u32),
+                samples: samples as u32,
+                exemplars: 0,
+                temporality: Temporality::Cumulative,
+            });
+        }
+        Ok(())
+    }
+
+    /// Forgets what was read of the series, to read it another way.
+    pub(super) fn restart(&mut self) {
+        let begun = self.begun;
+        self.batch.samples.truncate(begun.samples);
+        self.batch.points = begun.points;
     }
 
     /// The metric name of the series that was read, once it ended and was kept.
@@ -316,11 +332,52 @@ impl<'a> Building<'a> {
     }
 }
 
-/// Where a part of the body lies in it.
-fn span_of(body: &[u8], part: &[u8]) -> TextSpan {
-    TextSpan {
-        start: (part.as_ptr().addr() - body.as_ptr().addr()) as u32,
-        length: part.len() as u32,
+/// A sample as it was sent; a start of 0 is none.
+#[derive(Default)]
+struct SentSample {
+    value: f64,
+    timestamp_ms: i64,
+    start_ms: i64,
+}
+
+impl SentSample {
+    /// Reads what nearly every sender writes: a value unless it is 0, and a time.
+    #[inline]
+    fn plain(message: &[u8]) -> Option<Self> {
+        let (value, rest) = match message.split_first_chunk::<9>() {
+            Some(([0x09, bits @ ..], rest)) => (f64::from_le_bytes(*bits), rest),
+            _ => (0.0, message),
+        };
+        let [0x10, time @ ..] = rest else {
+            return None;
+        };
+        let (last, others) = time.split_last()?;
+        // The last of fewer than ten groups of seven bits.
+        if time.len() > 9 || *last > 0x7f || others.iter().any(|byte| *byte < 0x80) {
+            return None;
+        }
+        let timestamp_ms = time
+            .iter()
+            .rev()
+            .fold(0, |number, byte| number << 7 | i64::from(byte & 0x7f));
+        Some(Self {
+            value,
+            timestamp_ms,
+            start_ms: 0,
+        })
+    }
+
+    fn read(mut fields: Fields<'_>) -> Result<Self, Failure> {
+        let mut sample = Self::default();
+        while let Some((number, content)) = fields.next()? {
+            match number {
+                1 => sample.value = f64::from_bits(content.fixed64()?),
+                2 => sample.timestamp_ms = content.varint()? as i64,
+                3 => sample.start_ms = content.varint()? as i64,
+                _ => fields.skip()?,
+            }
+        }
+        Ok(sample)
     }
 }
 

@@ -5,45 +5,74 @@ use model::MetricMetadata;
 
 use super::series::{Building, Text, exemplar_fields};
 use super::{Failure, each, kind};
-use crate::metric_batch::{LabelHasher, MetricBatch};
+use crate::label_bytes;
+use crate::metric_batch::MetricBatch;
 use crate::otlp::DecodeError;
 use crate::otlp::reader::{Fields, Irregular};
 
 pub(super) fn decode(body: &Bytes, received_at: i64) -> Result<MetricBatch, DecodeError> {
-    let hasher = LabelHasher::of_process();
     let mut building = Building::new(body, received_at);
-    let mut exemplar_labels = Vec::new();
-    each(body, 1, "timeseries", |mut series| {
+    each(body, 1, "timeseries", |series| {
         building.begin();
-        while let Some((number, content)) = series.next()? {
-            match number {
-                1 => {
-                    let (name, value) = label(series.inside(content)?)?;
-                    building.label(Text::new(name, hasher), Text::new(value, hasher))?;
-                }
-                2 => building.sample(series.inside(content)?)?,
-                3 => {
-                    exemplar_labels.clear();
-                    let exemplar = series.inside(content)?;
-                    let (value, time) = exemplar_fields(exemplar, |fields, content| {
-                        let (name, value) = label(fields.inside(content)?)?;
-                        exemplar_labels.push((Text::new(name, hasher), Text::new(value, hasher)));
-                        Ok(())
-                    })?;
-                    building.weigh_exemplar(exemplar_labels.len())?;
-                    building.exemplar(Ok(exemplar_labels.as_slice()), value, time)?;
-                }
-                4 => building.histogram(series.inside(content)?)?,
-                _ => series.skip()?,
-            }
+        if read_plain(series.rest(), &mut building)? {
+            return Ok(());
         }
-        building.end(0)
+        building.restart();
+        read_any(series, &mut building)
     })?;
     each(body, 3, "metadata", |fields| {
         let family = metadata(fields)?;
         building.describe(family)
     })?;
     Ok(building.finish())
+}
+
+/// Reads a series of labels in good form and samples; whether it is one. Nearly all are.
+fn read_plain<'a>(series: &'a [u8], building: &mut Building<'a>) -> Result<bool, Failure> {
+    let Some((labels, mut rest)) = label_bytes::plain(series) else {
+        return Ok(false);
+    };
+    while let [0x12, length, tail @ ..] = rest {
+        let Some((sample, tail)) = tail.split_at_checked(usize::from(*length)) else {
+            return Ok(false);
+        };
+        if *length > 0x7f {
+            return Ok(false);
+        }
+        building.sample(Fields::new(sample, super::MAX_DEPTH))?;
+        rest = tail;
+    }
+    if !rest.is_empty() {
+        return Ok(false);
+    }
+    building.end_plain(labels)?;
+    Ok(true)
+}
+
+fn read_any<'a>(mut series: Fields<'a>, building: &mut Building<'a>) -> Result<(), Failure> {
+    while let Some((number, content)) = series.next()? {
+        match number {
+            1 => {
+                let (name, value) = label(series.inside(content)?)?;
+                building.label(Text::new(name), Text::new(value))?;
+            }
+            2 => building.sample(series.inside(content)?)?,
+            3 => {
+                let mut labels = Vec::new();
+                let exemplar = series.inside(content)?;
+                let (value, time) = exemplar_fields(exemplar, |fields, content| {
+                    let (name, value) = label(fields.inside(content)?)?;
+                    labels.push((Text::new(name), Text::new(value)));
+                    Ok(())
+                })?;
+                building.weigh_exemplar(labels.len())?;
+                building.exemplar(Ok(labels.as_slice()), value, time)?;
+            }
+            4 => building.histogram(series.inside(content)?)?,
+            _ => series.skip()?,
+        }
+    }
+    building.end(0)
 }
 
 fn label<'a>(mut fields: Fields<'a>) -> Result<(&'a [u8], &'a [u8]), Irregular> {

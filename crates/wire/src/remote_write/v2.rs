@@ -8,18 +8,17 @@ use model::MetricMetadata;
 use super::series::{Building, Text, exemplar_fields};
 use super::{Failure, each, family, kind, packed};
 use crate::admission::RejectReason;
-use crate::metric_batch::{LabelHasher, MetricBatch};
+use crate::metric_batch::MetricBatch;
 use crate::otlp::DecodeError;
 use crate::otlp::reader::{Content, Fields};
 
 pub(super) fn decode(body: &Bytes, received_at: i64) -> Result<MetricBatch, DecodeError> {
-    let hasher = LabelHasher::of_process();
     let mut building = Building::new(body, received_at);
     // The symbols may come behind the series that refer to them.
     let mut symbols = Vec::new();
     each(body, 4, "symbols", |text| {
         building.weigh(size_of::<Text<'_>>())?;
-        symbols.push(Text::new(text.rest(), hasher));
+        symbols.push(Text::new(text.rest()));
         Ok(())
     })?;
     let mut reader = Reader {
