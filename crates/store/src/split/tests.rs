@@ -182,7 +182,7 @@ fn stated_levels_survive_where_only_some_row_groups_have_them() {
         records
     };
     // Copied beside one without, copied alone, and sorted together with one without.
-    let splits = vec![
+    let splits = [
         vec![many_logs(120), stated(130)],
         vec![stated(110), many_logs(7)],
         vec![many_logs(9), stated(5)],
