@@ -6,7 +6,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use model::tenant::InvalidTenant;
 use promql::{ErrorKind, EvalError, ParseError, SourceError};
-use store::QueryError;
+use store::{QueryError, Store};
 use tokio::task::JoinError;
 
 use super::sample_json::push_text;
@@ -59,6 +59,15 @@ impl PromError {
             "unavailable",
             format!("the server is not ready: {progress}"),
         )
+    }
+
+    /// Whether queries find everything by now.
+    pub(super) fn check_ready(store: &Store) -> Result<(), Self> {
+        let readiness = store.ready();
+        match readiness.is_ready() {
+            true => Ok(()),
+            false => Err(Self::not_ready(&readiness.to_string())),
+        }
     }
 
     /// A computation that ended without an answer: by a bug, or because the server stops.

@@ -3,7 +3,7 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use model::{Exemplar, Matcher};
-use promql::{SelectLimits, Window};
+use promql::SelectLimits;
 use store::SeriesExemplars;
 
 use super::answer::list;
@@ -31,10 +31,7 @@ pub(super) async fn exemplars(
         .into_iter()
         .map(|selector| selector.matchers.clone())
         .collect();
-    let readiness = app.store.ready();
-    if !readiness.is_ready() {
-        return Err(PromError::not_ready(&readiness.to_string()));
-    }
+    PromError::check_ready(&app.store)?;
     if selectors.is_empty() {
         return Ok(list(Vec::new(), false, push_series));
     }
@@ -43,8 +40,7 @@ pub(super) async fn exemplars(
         max_series: limits.max_series,
         max_samples: limits.max_samples,
     };
-    // Both ends belong to the range; windows are open at the left.
-    let window = Window::new(start.saturating_sub(1), end);
+    let window = time::window(start, end);
     let found = app.store.exemplars(&tenant, &selectors, window, limits);
     let found = app.queries.run(None, found).await??;
     Ok(list(found, false, push_series))

@@ -31,8 +31,7 @@ impl Scope {
         let end = time::instant(params, "end")?.unwrap_or(i64::MAX);
         Ok(Self {
             selectors: selectors(params)?,
-            // Both ends belong to the range; windows are open at the left.
-            window: Window::new(start.saturating_sub(1), end),
+            window: time::window(start, end),
             limit: params.limit("limit")?,
         })
     }

@@ -77,10 +77,7 @@ async fn answer(
     let mut options = options(&app, params)?;
     options.counts_samples = wants_stats;
     let expr = promql::parse(query)?;
-    let readiness = app.store.ready();
-    if !readiness.is_ready() {
-        return Err(PromError::not_ready(&readiness.to_string()));
-    }
+    PromError::check_ready(&app.store)?;
     let asked = Instant::now();
     let run = async {
         let queued = asked.elapsed();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use model::time::{NANOS_PER_MILLI, format_duration, format_instant};
-use promql::{EvalOptions, Window};
+use promql::EvalOptions;
 use serde_json::{Value, json};
 use store::{Cardinality, CardinalityOptions, Readiness};
 use tokio::runtime::Handle;
@@ -110,10 +110,7 @@ pub(super) async fn tsdb(State(app): State<App>, request: Request) -> Result<Res
     let (headers, params) = Params::read(request).await?;
     let tenant = tenant(&headers)?;
     let options = cardinality_options(&params, clock::now_ms())?;
-    let readiness = app.store.ready();
-    if !readiness.is_ready() {
-        return Err(PromError::not_ready(&readiness.to_string()));
-    }
+    PromError::check_ready(&app.store)?;
     let counted = app.store.cardinality(&tenant, options);
     success(&cardinality(&app.queries.run(None, counted).await??))
 }
@@ -143,8 +140,7 @@ fn cardinality_options(params: &Params, now_ms: i64) -> Result<CardinalityOption
     if end < start {
         return Err(invalid("end", "the end lies before the start").into());
     }
-    // Both ends belong to the range; windows are open at the left.
-    options.window = Window::new(start.saturating_sub(1), end);
+    options.window = time::window(start, end);
     options.new_after_ms = start.saturating_add(end.saturating_sub(start) / 2);
     Ok(options)
 }

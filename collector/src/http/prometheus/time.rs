@@ -1,6 +1,7 @@
 //! Times and durations as Prometheus' API reads them: seconds with a fraction, RFC 3339, `5m`.
 
-use model::time::{NANOS_PER_MILLI, parse_duration, parse_instant};
+use model::time::{NANOS_PER_MILLI, TimeError, parse_duration, parse_instant};
+use promql::Window;
 
 use crate::http::params::{BadParams, Params, invalid};
 
@@ -26,14 +27,23 @@ fn parse(name: &str, text: &str) -> Result<i64, BadParams> {
         // A cast saturates, which is what is wanted of absurd times.
         return Ok((seconds * 1_000.0).round() as i64);
     }
-    let is_date = text.contains('T') || text.contains('-');
+    // The native forms have more, such as `now-15m`, which Prometheus does not read.
+    let is_date = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('-');
     match parse_instant(text, 0) {
         Ok(nanos) if is_date => Ok(nanos.div_euclid(NANOS_PER_MILLI)),
+        // A date that nanoseconds cannot hold lies long before or after everything.
+        Err(TimeError::Range(_)) if is_date && text < "1970" => Ok(i64::MIN),
+        Err(TimeError::Range(_)) if is_date => Ok(i64::MAX),
         _ => Err(invalid(
             name,
             format!("cannot read {text:?} as a time; expected Unix seconds or RFC 3339"),
         )),
     }
+}
+
+/// From `start` to `end`, Unix ms, both of which belong to it; windows are open at the left.
+pub(super) fn window(start: i64, end: i64) -> Window {
+    Window::new(start.saturating_sub(1), end)
 }
 
 /// The duration in the parameter `name`, ms; `None` when absent. Bare numbers are seconds.
@@ -71,12 +81,24 @@ mod tests {
             ("1e300", i64::MAX),
             ("292277025-08-18T07:12:54.999999999Z", i64::MAX),
             ("2026-11-21T03:40:00.5Z", 1_795_232_400_500),
+            ("1969-12-31T23:59:59Z", -1_000),
+            ("9000-01-01T00:00:00Z", i64::MAX),
+            ("0001-01-01T00:00:00Z", i64::MIN),
         ] {
             assert_eq!(parse("time", text), Ok(expected), "{text}");
         }
-        for bad in ["", "now", "yesterday", "NaN", "inf", "12a", "2026"] {
+        for bad in [
+            "",
+            "now",
+            "now-15m",
+            "yesterday",
+            "NaN",
+            "inf",
+            "12a",
+            "2026-11-21",
+        ] {
             let result = parse("time", bad);
-            assert!(result.is_err() || bad == "2026", "{bad}: {result:?}");
+            assert!(result.is_err(), "{bad}: {result:?}");
         }
     }
 }
