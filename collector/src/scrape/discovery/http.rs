@@ -67,8 +67,14 @@ async fn ask(client: &Client, discovery: &HttpDiscovery) -> Result<Vec<TargetGro
             answer.content_type
         ));
     }
-    let body = answer.decompressed(MAX_LIST)?;
-    let fields: Vec<GroupFields> =
-        serde_json::from_slice(&body).map_err(|err| format!("the list is malformed: {err}"))?;
-    Ok(groups(fields, &discovery.url, "__meta_url"))
+    let url = discovery.url.clone();
+    // A long list would hold up other tasks.
+    let read = tokio::task::spawn_blocking(move || -> Result<Vec<TargetGroup>, String> {
+        let body = answer.decompressed(MAX_LIST)?;
+        let fields: Vec<GroupFields> =
+            serde_json::from_slice(&body).map_err(|err| format!("the list is malformed: {err}"))?;
+        Ok(groups(fields, &url, "__meta_url"))
+    });
+    read.await
+        .map_err(|err| format!("the list was not read: {err}"))?
 }
