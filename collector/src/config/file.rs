@@ -408,10 +408,10 @@ impl Settings {
         self.memory = later.memory.or(self.memory);
         self.log_filter = later.log_filter.or(self.log_filter.take());
         self.global = later.global.or(self.global.take());
-        if later.scrape_configs.is_some() {
-            self.scrape_configs = later.scrape_configs;
+        if later.scrape_configs.is_some() || self.origin.is_none() {
             self.origin = later.origin;
         }
+        self.scrape_configs = later.scrape_configs.or(self.scrape_configs.take());
         self.scrape_config_files = later
             .scrape_config_files
             .or(self.scrape_config_files.take());

@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 4;
 type Origin = Option<PathBuf>;
 
 /// A part of Prometheus' configuration that has no meaning here.
-type Unused = Option<Spanned<IgnoredAny>>;
+pub(super) type Unused = Option<Spanned<IgnoredAny>>;
 
 /// Defaults of jobs.
 #[derive(Debug, Default, Deserialize)]
@@ -32,7 +32,7 @@ pub(crate) struct Global {
     /// How often targets are scraped. Default 1m.
     scrape_interval: Option<Interval>,
     /// How long a target may take to answer. Default 10s, or the interval if that is shorter.
-    scrape_timeout: Option<Interval>,
+    scrape_timeout: Option<Spanned<Interval>>,
     pub(super) scrape_protocols: Option<Vec<Protocol>>,
     pub(super) scrape_native_histograms: Option<bool>,
     pub(super) always_scrape_classic_histograms: Option<bool>,
@@ -48,6 +48,8 @@ pub(crate) struct Global {
     external_labels: Unused,
     query_log_file: Unused,
     scrape_failure_log_file: Unused,
+    metric_name_validation_scheme: Unused,
+    metric_name_escaping_scheme: Unused,
 }
 
 impl Global {
@@ -57,8 +59,24 @@ impl Global {
     }
 
     pub(super) fn timeout(&self) -> Interval {
-        let set = self.scrape_timeout.filter(|timeout| !timeout.is_zero());
+        let written = self.scrape_timeout.as_ref().map(|timeout| timeout.value);
+        let set = written.filter(|timeout| !timeout.is_zero());
         set.unwrap_or(Interval::from_secs(10)).min(self.interval())
+    }
+
+    /// Whether its fields fit together.
+    fn check(&self) -> Result<(), Misplaced> {
+        let interval = self.interval();
+        match &self.scrape_timeout {
+            Some(timeout) if timeout.value > interval => Err(Misplaced {
+                place: timeout.referenced,
+                message: format!(
+                    "global.scrape_timeout {} is longer than global.scrape_interval {interval}",
+                    timeout.value
+                ),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn unused(&self) -> Vec<(&'static str, Location)> {
@@ -70,6 +88,14 @@ impl Global {
             (
                 "global.scrape_failure_log_file",
                 &self.scrape_failure_log_file,
+            ),
+            (
+                "global.metric_name_validation_scheme",
+                &self.metric_name_validation_scheme,
+            ),
+            (
+                "global.metric_name_escaping_scheme",
+                &self.metric_name_escaping_scheme,
             ),
         ];
         places(fields)
@@ -109,7 +135,9 @@ pub(crate) const FILE_FIELDS: [&str; 11] = [
 ];
 
 /// The names and places of those that are written.
-fn places<const N: usize>(fields: [(&'static str, &Unused); N]) -> Vec<(&'static str, Location)> {
+pub(super) fn places<const N: usize>(
+    fields: [(&'static str, &Unused); N],
+) -> Vec<(&'static str, Location)> {
     let written = fields.into_iter();
     written
         .filter_map(|(name, field)| Some((name, field.as_ref()?.referenced)))
@@ -168,7 +196,10 @@ impl Checked {
         let base = origin.as_deref().and_then(Path::parent);
         let base = base.unwrap_or(Path::new("")).to_owned();
         self.remark(written.global.unused(), origin);
+        let global = written.global.check();
+        global.map_err(|misplaced| misplaced.into_error(origin))?;
         for fields in written.jobs {
+            self.remark(fields.unused(), origin);
             let (name, place) = (fields.name().to_owned(), fields.place());
             let is_known = self.jobs.iter().any(|job| job.name == name);
             let job = match is_known {

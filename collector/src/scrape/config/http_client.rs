@@ -105,6 +105,24 @@ pub(crate) struct HttpSettings {
     pub(crate) headers: Vec<(String, SecretSource)>,
 }
 
+/// Headers that the client writes itself, or that other fields are for; a second one would not be
+/// understood.
+const RESERVED_HEADERS: [&str; 13] = [
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "user-agent",
+    "www-authenticate",
+    "x-prometheus-scrape-timeout-seconds",
+];
+
 /// Declares a section that has all fields of an HTTP client beside its own.
 macro_rules! with_http_client {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
@@ -322,6 +340,9 @@ impl HeaderFields {
     fn check(self, name: &str, base: &Path) -> Result<Vec<(String, SecretSource)>, String> {
         if name.parse::<axum::http::HeaderName>().is_err() {
             return Err(format!("{name:?} is no header's name"));
+        }
+        if RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+            return Err(format!("http_headers cannot set {name:?}"));
         }
         let texts = self.values.into_iter().chain(self.secrets);
         let files = self.files.into_iter();

@@ -7,7 +7,7 @@ use model::TenantId;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-use super::document::{Global, Misplaced};
+use super::document::{Global, Misplaced, Unused, places};
 use super::http_client::with_http_client;
 use super::units::{BodySize, Interval};
 use super::{Discovery, HttpDiscovery, Job, JobLimits, Protocol};
@@ -52,6 +52,9 @@ with_http_client!(
         http_sd_configs: Option<Vec<HttpFields>>,
         relabel_configs: Option<Vec<Rule>>,
         metric_relabel_configs: Option<Vec<Rule>>,
+        metric_name_validation_scheme: Unused,
+        metric_name_escaping_scheme: Unused,
+        scrape_failure_log_file: Unused,
     }
 );
 
@@ -92,6 +95,21 @@ impl JobFields {
     /// Where its name is written.
     pub(super) fn place(&self) -> Location {
         self.job_name.referenced
+    }
+
+    /// The names and places of fields that mean nothing here.
+    pub(super) fn unused(&self) -> Vec<(&'static str, Location)> {
+        places([
+            (
+                "metric_name_validation_scheme",
+                &self.metric_name_validation_scheme,
+            ),
+            (
+                "metric_name_escaping_scheme",
+                &self.metric_name_escaping_scheme,
+            ),
+            ("scrape_failure_log_file", &self.scrape_failure_log_file),
+        ])
     }
 
     /// The job with `global`'s defaults; files are relative to `base`.

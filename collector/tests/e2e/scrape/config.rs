@@ -10,12 +10,14 @@ global:
   scrape_interval: 200ms
   evaluation_interval: 15s
   external_labels: {cluster: a}
+  metric_name_validation_scheme: utf8
 rule_files: ["rules/*.yml"]
 alerting:
   alertmanagers: [{static_configs: [{targets: ["alertmanager:9093"]}]}]
 remote_write: [{url: "http://other/api/v1/write"}]
 scrape_configs:
   - job_name: "prometheus"
+    scrape_failure_log_file: failures.log
     static_configs:
       - targets: ["ADDRESS"]
         labels: {app: "prometheus"}
@@ -36,8 +38,10 @@ async fn a_prometheus_yml_is_taken_as_it_is() {
     for expected in [
         "prometheus.yml: scrape configuration is valid",
         "prometheus.yml:4:24: global.evaluation_interval is not used here",
-        "prometheus.yml:6:13: rule_files (see alerting.rules) is not used here",
+        "prometheus.yml:7:13: rule_files (see alerting.rules) is not used here",
         "remote_write is not used here",
+        "global.metric_name_validation_scheme is not used here",
+        "prometheus.yml:13:30: scrape_failure_log_file is not used here",
     ] {
         assert!(checked.stdout.contains(expected), "{}", checked.stdout);
     }
@@ -112,6 +116,16 @@ fn what_is_wrong_is_said_with_its_place() {
             "k.yml",
             job("    file_sd_configs: [{files: [targets.txt]}]\n"),
             "\"targets.txt\" must end with .json, .yml or .yaml",
+        ),
+        (
+            "l.yml",
+            "global: {scrape_interval: 5s, scrape_timeout: 6s}\n".to_owned(),
+            "l.yml:1:47: global.scrape_timeout 6s is longer than global.scrape_interval 5s",
+        ),
+        (
+            "m.yml",
+            job("    http_headers: {Authorization: {values: [x]}}\n"),
+            "m.yml:2:15: job \"a\": http_headers cannot set \"Authorization\"",
         ),
     ] {
         let checked = check(&home, name, &text);
