@@ -190,6 +190,9 @@ fn json_value(value: &Value) -> serde_json::Value {
 }
 
 /// A number as `le` and `quantile` write it: `0.005`, `1`, `+Inf`.
+///
+/// Prometheus' OTLP receiver writes `le="1"` where its scrapes of version 3 have `le="1.0"`
+/// (`otlptranslator/prometheusremotewrite/helper.go`), and its users' queries go by that.
 pub(super) fn bound_text(bound: f64) -> String {
     if bound == f64::INFINITY {
         return "+Inf".to_owned();
