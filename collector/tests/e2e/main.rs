@@ -16,6 +16,7 @@ mod prometheus;
 mod remote_write;
 mod rules;
 mod scrape;
+mod series_limit;
 mod server;
 mod shippers;
 mod start;
