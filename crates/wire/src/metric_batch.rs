@@ -219,13 +219,22 @@ impl MetricBatch {
         }
     }
 
-    /// Calls `visit` with each series and its samples.
-    pub fn each_series(&self, mut visit: impl FnMut(BatchSeries<'_>, &[BatchSample])) {
-        let mut samples = self.samples.as_slice();
+    /// Calls `visit` with each series and the ordinals of its samples and of its exemplars, as far
+    /// as these are items of the body.
+    pub fn each_series(
+        &self,
+        mut visit: impl FnMut(BatchSeries<'_>, &mut dyn Iterator<Item = u32>),
+    ) {
+        let (mut samples, mut exemplars) = (self.samples.as_slice(), self.exemplars.as_slice());
         for span in &self.series {
-            let (own, rest) = samples.split_at(span.samples as usize);
+            let (own_samples, rest) = samples.split_at(span.samples as usize);
             samples = rest;
-            visit(span.of(&self.body, &self.written), own);
+            let (own_exemplars, rest) = exemplars.split_at(span.exemplars as usize);
+            exemplars = rest;
+            let of_samples = own_samples.iter().map(|sample| sample.ordinal);
+            let items = own_exemplars.iter().filter(|exemplar| exemplar.is_item);
+            let mut ordinals = of_samples.chain(items.map(|exemplar| exemplar.ordinal));
+            visit(span.of(&self.body, &self.written), &mut ordinals);
         }
     }
 
@@ -242,7 +251,8 @@ impl MetricBatch {
             .map(|(ordinal, time)| (ordinal, time.saturating_mul(NANOS_PER_MILLI)))
     }
 
-    /// Leaves out the items whose ordinals are among `refused`, which is ascending.
+    /// Leaves out the items whose ordinals are among `refused`, which is ascending, and the series
+    /// of which nothing is left.
     pub fn refuse(&mut self, refused: &[u32]) {
         let keep = |ordinal: u32| refused.binary_search(&ordinal).is_err();
         let (mut samples, mut exemplars) = (self.samples.iter(), self.exemplars.iter());
@@ -252,6 +262,8 @@ impl MetricBatch {
             let own = exemplars.by_ref().take(span.exemplars as usize);
             span.exemplars = own.filter(|exemplar| keep(exemplar.ordinal)).count() as u32;
         }
+        self.series
+            .retain(|span| span.samples > 0 || span.exemplars > 0);
         self.samples.retain(|sample| keep(sample.ordinal));
         self.exemplars.retain(|exemplar| keep(exemplar.ordinal));
     }
@@ -311,15 +323,19 @@ mod tests {
         batch.refuse(&[1, 2]);
         assert_eq!(batch.to_samples(), [samples[0].clone(), samples[3].clone()]);
         assert_eq!((batch.counts().floats, batch.counts().exemplars), (2, 2));
+        // A series that was refused must not be made by whoever reads the batch.
+        let mut series = 0;
+        batch.consume(|_, _, _| series += 1);
+        assert_eq!(series, 2);
     }
 
     #[test]
     fn a_series_has_its_labels_hash_and_name() {
         let hasher = LabelHasher::of_process();
         let batch = MetricBatch::of_samples([(0, sample("a", 1))]);
-        batch.each_series(|series, samples| {
+        batch.each_series(|series, ordinals| {
             assert_eq!(series.hash(), hasher.labels(&series.to_labels()));
-            assert_eq!((series.metric_name(), samples.len()), ("m", 1));
+            assert_eq!((series.metric_name(), ordinals.count()), ("m", 1));
         });
     }
 }

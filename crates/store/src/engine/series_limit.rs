@@ -131,10 +131,13 @@ impl ActiveSeries {
         for item in samples.chunk_by(|a, b| a.ordinal == b.ordinal) {
             new.clear();
             for sample in item {
-                if !state.touch(sample.series, minute) && !new.contains(&sample.series) {
+                if !state.touch(sample.series, minute) {
                     new.push(sample.series);
                 }
             }
+            // A histogram's point may have very many series.
+            new.sort_unstable();
+            new.dedup();
             match state.reason_against(&new, &self.limits) {
                 Some(reason) => refused.push(Rejected {
                     ordinal: item[0].ordinal,
@@ -158,30 +161,28 @@ impl ActiveSeries {
 }
 
 /// A series as far as it is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SeriesKey {
-    /// Hash of its labels.
-    labels: u64,
     /// Hash of its metric's name.
     metric: u64,
+    /// Hash of its labels.
+    labels: u64,
 }
 
-/// A sample's series and the item that it is a part of.
+/// The series of a sample or exemplar, and the item that it is a part of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SampleOf {
     pub(super) ordinal: u32,
     pub(super) series: SeriesKey,
 }
 
-/// The samples of a request. Their labels are hashed already, so none are made.
+/// The samples of a request, and the exemplars that come without one: they make a series, too.
+/// Their labels are hashed already, so none are made.
 pub(super) fn samples_of(batch: &MetricBatch) -> Vec<SampleOf> {
     let mut samples = Vec::new();
     batch.each_series(|series, own| {
         let series = SeriesKey::of_incoming(&series);
-        samples.extend(own.iter().map(|sample| SampleOf {
-            ordinal: sample.ordinal,
-            series,
-        }));
+        samples.extend(own.map(|ordinal| SampleOf { ordinal, series }));
     });
     samples
 }
@@ -218,7 +219,7 @@ impl State {
         }
     }
 
-    /// Why the series `new` may not come together.
+    /// Why the series `new`, which are sorted, may not come together.
     fn reason_against(&self, new: &[SeriesKey], limits: &SeriesConfig) -> Option<RejectReason> {
         if new.is_empty() {
             return None;
@@ -227,13 +228,12 @@ impl State {
         if is_over(limits.per_tenant, self.series.len() + new.len()) {
             return Some(RejectReason::TooManySeries);
         }
-        let of_metric = |metric: u64| {
-            let active = self.of_metric.get(&metric).copied();
-            let coming = new.iter().filter(|other| other.metric == metric);
-            active.unwrap_or_default() + coming.count()
+        let of_metric = |coming: &[SeriesKey]| {
+            let active = self.of_metric.get(&coming[0].metric).copied();
+            active.unwrap_or_default() + coming.len()
         };
-        new.iter()
-            .any(|key| is_over(limits.per_metric, of_metric(key.metric)))
+        new.chunk_by(|a, b| a.metric == b.metric)
+            .any(|coming| is_over(limits.per_metric, of_metric(coming)))
             .then_some(RejectReason::TooManySeriesOfMetric)
     }
 
