@@ -28,6 +28,8 @@ use crate::metric_batch::MetricBatch;
 /// Label pairs that the samples of one body may have in all; a histogram's point repeats its
 /// labels for every bucket, so a small body could otherwise fill the memory.
 const MAX_LABEL_PAIRS: usize = 1 << 23;
+/// Text that these labels may have in all, bytes: each sample has its labels written out.
+const MAX_LABEL_BYTES: usize = 256 << 20;
 
 pub(super) fn count(request: &ExportMetricsServiceRequest) -> usize {
     request
@@ -58,6 +60,7 @@ pub(super) fn decode(
         rejected: Vec::new(),
         described: HashSet::new(),
         label_pairs: 0,
+        label_bytes: 0,
     };
     for by_resource in request.resource_metrics {
         let resource = value::resource(by_resource.resource, by_resource.schema_url);
@@ -69,7 +72,7 @@ pub(super) fn decode(
         {
             mapping.metric(metric, &mut target)?;
         }
-        mapping.target_info(&target);
+        mapping.target_info(&target)?;
     }
     Ok(MetricBatch {
         metadata: mapping.metadata,
@@ -157,6 +160,7 @@ struct Mapping {
     rejected: Vec<Rejected>,
     described: HashSet<MetricMetadata>,
     label_pairs: usize,
+    label_bytes: usize,
 }
 
 impl Mapping {
@@ -231,11 +235,11 @@ impl Mapping {
                     .shared(&mut wire, ordinal, family, target)
                     .and_then(|point| {
                         let time = point.timestamp_ms;
-                        let samples = &mut self.samples;
                         let mut series = Series {
                             family,
                             point,
-                            samples,
+                            samples: &mut self.samples,
+                            label_bytes: &mut self.label_bytes,
                         };
                         map(wire, &mut series).map(|()| time)
                     }),
@@ -255,11 +259,22 @@ impl Mapping {
                 .iter()
                 .map(|(_, sample)| sample.labels.len())
                 .sum::<usize>();
-            if self.label_pairs > MAX_LABEL_PAIRS {
-                return Err(DecodeError::TooManyLabels {
-                    limit: MAX_LABEL_PAIRS,
-                });
-            }
+            self.check_labels()?;
+        }
+        Ok(())
+    }
+
+    /// Refuses the body when its samples have too many labels or too much text in them.
+    fn check_labels(&self) -> Result<(), DecodeError> {
+        if self.label_pairs > MAX_LABEL_PAIRS {
+            return Err(DecodeError::TooManyLabels {
+                limit: MAX_LABEL_PAIRS,
+            });
+        }
+        if self.label_bytes > MAX_LABEL_BYTES {
+            return Err(DecodeError::TooHeavy {
+                limit: MAX_LABEL_BYTES,
+            });
         }
         Ok(())
     }
@@ -291,10 +306,20 @@ impl Mapping {
         })
     }
 
-    fn target_info(&mut self, target: &Target) {
+    fn target_info(&mut self, target: &Target) -> Result<(), DecodeError> {
         let Some(labels) = &target.info else {
-            return;
+            return Ok(());
         };
+        let text: usize = labels
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        let samples = target.times.len();
+        self.label_pairs = self.label_pairs.saturating_add(labels.len() * samples);
+        self.label_bytes = self
+            .label_bytes
+            .saturating_add(text.saturating_mul(samples));
+        self.check_labels()?;
         for (&timestamp_ms, &ordinal) in &target.times {
             let sample = SeriesSample {
                 labels: labels.clone(),
@@ -314,6 +339,7 @@ impl Mapping {
                 help: "Attributes of the resource that sends these metrics".to_owned(),
             });
         }
+        Ok(())
     }
 }
 
@@ -401,6 +427,8 @@ pub(super) struct Series<'a> {
     family: &'a Family,
     point: Point,
     samples: &'a mut Vec<(u32, SeriesSample)>,
+    /// Text in the labels of all samples; past [`MAX_LABEL_BYTES`] the body is refused.
+    label_bytes: &'a mut usize,
 }
 
 impl Series<'_> {
@@ -453,6 +481,13 @@ impl Series<'_> {
         exemplars: Vec<Exemplar>,
     ) {
         let name = format!("{}{suffix}", self.family.name);
+        let own = self.point.labels.iter();
+        let own: usize = own.map(|(name, value)| name.len() + value.len()).sum();
+        *self.label_bytes += own + name.len();
+        // One point may have very many samples, so it is not looked at after all of them only.
+        if *self.label_bytes > MAX_LABEL_BYTES {
+            return;
+        }
         let labels: Labels = self
             .point
             .labels

@@ -101,7 +101,9 @@ impl<'a> Building<'a> {
     }
 
     pub(super) fn describe(&mut self, family: MetricMetadata) -> Result<(), Failure> {
-        self.weigh(size_of::<MetricMetadata>() * 2)?;
+        // It is held twice until the body ends, and many may be spelled out of one symbol.
+        let text = family.family.len() + family.unit.len() + family.help.len();
+        self.weigh(2 * (size_of::<MetricMetadata>() + text))?;
         self.described.add(family);
         Ok(())
     }
@@ -197,6 +199,10 @@ impl<'a> Building<'a> {
         value: f64,
         timestamp_ms: i64,
     ) -> Result<(), Failure> {
+        if let Ok(pairs) = labels {
+            let text = |(name, value): &(Text<'a>, Text<'a>)| name.bytes.len() + value.bytes.len();
+            self.weigh(pairs.iter().map(text).sum())?;
+        }
         let ordinal = self.next_ordinal()?;
         match labels.and_then(exemplar_labels) {
             Ok(labels) => self.batch.exemplars.push(BatchExemplar {

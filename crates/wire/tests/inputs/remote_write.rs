@@ -658,6 +658,50 @@ fn small_bodies_do_not_grow_without_bound() {
     assert!(matches!(error, DecodeError::TooHeavy { .. }), "{error}");
 }
 
+#[test]
+fn one_long_symbol_does_not_fill_the_memory_again_and_again() {
+    let names = (0..200).map(|number| format!("m{number}"));
+    let symbols = [String::new(), "__name__".to_owned(), "x".repeat(1 << 20)];
+    let symbols: Vec<String> = symbols.into_iter().chain(names).collect();
+    let series = |name: u32| v2::TimeSeries {
+        labels: vec![1, name],
+        samples: vec![Sample {
+            value: 1.0,
+            timestamp: 1,
+            start: 0,
+        }],
+        ..v2::TimeSeries::default()
+    };
+    let described = |name| v2::TimeSeries {
+        metadata: Some(v2::Metadata {
+            kind: 1,
+            help: 2,
+            unit: 0,
+        }),
+        ..series(name)
+    };
+    let with_exemplar = |name| v2::TimeSeries {
+        exemplars: vec![v2::Exemplar {
+            labels: vec![1, 2],
+            value: 1.0,
+            timestamp: 1,
+        }],
+        ..series(name)
+    };
+    for timeseries in [
+        (3..203).map(described).collect(),
+        (3..203).map(with_exemplar).collect(),
+    ] {
+        let request = v2::Request {
+            symbols: symbols.clone(),
+            timeseries,
+        };
+        let body = Bytes::from(request.encode_to_vec());
+        let error = wire::read_metrics(Encoding::RemoteWriteV2, &body, 0).unwrap_err();
+        assert!(matches!(error, DecodeError::TooHeavy { .. }), "{error}");
+    }
+}
+
 fn bits() -> impl Strategy<Value = f64> {
     any::<u64>().prop_map(f64::from_bits)
 }

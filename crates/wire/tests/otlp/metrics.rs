@@ -253,3 +253,13 @@ fn labels_times_buckets_are_bounded() {
         .unwrap_err();
     assert!(err.to_string().contains("labels in all"), "{err}");
 }
+
+#[test]
+fn text_of_the_resource_times_samples_is_bounded() {
+    let long = "x".repeat(1 << 20);
+    let points = vec![r#"{"timeUnixNano":"1000000","asInt":"1"}"#; 300].join(",");
+    let metrics = format!(r#"{{"name":"g","gauge":{{"dataPoints":[{points}]}}}}"#);
+    let body = request(&[("service.name", long.as_str())], &metrics);
+    let err = wire::otlp::decode_metrics(Encoding::OtlpJson, body.as_bytes(), 1).unwrap_err();
+    assert!(err.to_string().contains("grows past"), "{err}");
+}
