@@ -36,24 +36,39 @@ pub(super) fn encode(numbers: &[i64], effort: Effort, out: &mut Vec<u8>) {
         false => (0, numbers, of_values),
     };
     let packed_bytes = (column.len() * frame.width as usize).div_ceil(8);
-    let compressed = match effort {
-        Effort::Small if packed_bytes >= MIN_PCO && frame.is_uneven(column) => {
-            let config = ChunkConfig::default()
-                .with_mode_spec(ModeSpec::Classic)
-                .with_delta_spec(DeltaSpec::NoOp);
-            pco_bytes(column, config)
+    // The one long step of a counter that is reset is as wide as all its values, or a bit more:
+    // packed, its steps are no gain, but to `pco` they are.
+    let is_reset = || of_steps.width <= of_values.width + 1 && of_steps.is_uneven(&steps);
+    let for_pco = match effort {
+        Effort::Small if packed_bytes >= MIN_PCO => {
+            if frame.is_uneven(column) {
+                Some((order, column))
+            } else if !is_stepwise && is_reset() {
+                Some((DIFFERENCES, steps.as_slice()))
+            } else {
+                None
+            }
         }
         _ => None,
     };
-    // What `pco` saves must be worth its slower reading.
-    let compressed = compressed.filter(|bytes| bytes.len() < packed_bytes / 10 * 9);
-    let coder = if compressed.is_some() { PCO } else { 0 };
-    out.push(order | coder);
-    if is_stepwise {
+    let compressed = for_pco.and_then(|(order, column)| {
+        let config = ChunkConfig::default()
+            .with_mode_spec(ModeSpec::Classic)
+            .with_delta_spec(DeltaSpec::NoOp);
+        let bytes = pco_bytes(column, config)?;
+        // What `pco` saves must be worth its slower reading.
+        (bytes.len() < packed_bytes / 10 * 9).then_some((order, bytes))
+    });
+    let form = match &compressed {
+        Some((order, _)) => order | PCO,
+        None => order,
+    };
+    out.push(form);
+    if form & DIFFERENCES != 0 {
         push_signed(first, out);
     }
     match compressed {
-        Some(bytes) => {
+        Some((_, bytes)) => {
             push_varint(bytes.len() as u64, out);
             out.extend_from_slice(&bytes);
         }
@@ -275,5 +290,10 @@ mod tests {
             .map(|time| time + i64::from(*time > regular[100]) * 15_000)
             .collect();
         assert!(check(&gap) < 60, "{}", check(&gap));
+        // Nor may a counter that is reset once: its values would take 12 bits each, 360 bytes.
+        let reset: Vec<i64> = (0..240)
+            .map(|n| (n * n % 7 + 20 * n) % (20 * 130) + 1)
+            .collect();
+        assert!(check(&reset) < 250, "{}", check(&reset));
     }
 }
