@@ -19,8 +19,11 @@ use crate::metrics::{
 /// How much older an exemplar may be than the first sample of the split that holds it, ms.
 const EXEMPLAR_LAG_MS: i64 = 10 * 60 * 1000;
 
-/// A tenant's series at one moment: the moment of the first question to it. Make one for each
-/// query, so that all of the query's selectors see the same.
+/// A tenant's series as of the first question to it. Make one for each query, so that all of the
+/// query's selectors read the same generations and splits.
+///
+/// The newest generation goes on growing meanwhile: a selector sees what came since the one before
+/// it, and of a request that is applied just now perhaps not every series.
 #[derive(Clone)]
 pub struct TenantSeries {
     inner: Arc<Inner>,

@@ -18,7 +18,7 @@ use wire::metric_batch::{BatchSamples, BatchSeries};
 
 use super::accumulator::Accumulators;
 use super::column::{Column, NO_START};
-use super::head_series::{HeadSeries, SeriesMoment, SeriesTable, ZERO_HORIZON_MS};
+use super::head_series::{EarlierStart, HeadSeries, SeriesMoment, SeriesTable, ZERO_HORIZON_MS};
 use super::open_column::Growth;
 use super::split;
 use crate::error::StoreError;
@@ -38,7 +38,7 @@ struct State {
     metadata: BTreeMap<String, MetricMetadata>,
     accumulators: Accumulators,
     /// Starts that generations before this one dealt with.
-    earlier_starts: HashMap<Labels, i64>,
+    earlier_starts: HashMap<Labels, EarlierStart>,
     samples: u64,
     sample_bytes: Growth,
 }
@@ -57,14 +57,26 @@ struct Carried {
     totals: Accumulators,
     /// Starts that are dealt with, of counters that a zero could still be stored for, Unix ms.
     starts: Vec<(Labels, i64)>,
+    /// Of each of them the newest sample's time, Unix ms. Earlier checkpoints lack it.
+    #[serde(default)]
+    newest_ms: Vec<i64>,
+    /// Descriptions that are in no split, because nothing else came with them.
+    #[serde(default)]
+    metadata: Vec<MetricMetadata>,
 }
 
 impl MetricHead {
     fn continuing(carried: Carried) -> Self {
+        let newest_ms = carried.newest_ms.into_iter();
+        let newest_ms = newest_ms.chain(std::iter::repeat(i64::MIN));
+        let starts = carried.starts.into_iter().zip(newest_ms);
+        let start = |((labels, start_ms), last_ms)| (labels, EarlierStart { start_ms, last_ms });
+        let described = carried.metadata.into_iter();
         Self {
             state: Mutex::new(State {
                 accumulators: carried.totals,
-                earlier_starts: carried.starts.into_iter().collect(),
+                earlier_starts: starts.map(start).collect(),
+                metadata: described.map(|own| (own.family.clone(), own)).collect(),
                 ..State::default()
             }),
         }
@@ -172,22 +184,26 @@ impl State {
     fn carried(&self) -> Carried {
         let all = self.series.all();
         let newest = all.iter().map(|series| series.last_ms).max();
-        let Some(newest) = newest.max(self.accumulators.newest_ms()) else {
-            return Carried {
-                totals: self.accumulators.clone(),
-                starts: self.earlier_starts.clone().into_iter().collect(),
-            };
-        };
-        let oldest = newest.saturating_sub(ZERO_HORIZON_MS);
+        let newest = newest.max(self.accumulators.newest_ms());
+        let oldest = newest.map_or(i64::MIN, |newest| newest.saturating_sub(ZERO_HORIZON_MS));
         let mut starts = self.earlier_starts.clone();
-        let dealt_with = |series: &HeadSeries| Some((series.labels.clone(), series.zero_at?));
-        starts.extend(all.iter().filter_map(dealt_with));
-        starts.retain(|_, start| *start >= oldest);
-        let mut starts: Vec<(Labels, i64)> = starts.into_iter().collect();
-        starts.sort();
+        starts.extend(all.iter().filter_map(HeadSeries::start));
+        starts.retain(|_, start| start.start_ms >= oldest);
+        let mut starts: Vec<(Labels, EarlierStart)> = starts.into_iter().collect();
+        starts.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        // A generation without samples leaves no split behind that could hold its descriptions.
+        let metadata = match self.samples {
+            0 => self.metadata.values().cloned().collect(),
+            _ => Vec::new(),
+        };
         Carried {
             totals: self.accumulators.since(oldest),
-            starts,
+            newest_ms: starts.iter().map(|(_, start)| start.last_ms).collect(),
+            starts: starts
+                .into_iter()
+                .map(|(labels, start)| (labels, start.start_ms))
+                .collect(),
+            metadata,
         }
     }
 }
@@ -229,14 +245,7 @@ impl HeadRows for MetricHead {
     type Batch = MetricBatch;
 
     fn successor(&self) -> Self {
-        let state = self.state();
-        let next = Self::continuing(state.carried());
-        // A generation without samples leaves no split behind that could hold its descriptions.
-        if state.samples == 0 {
-            next.state().metadata.clone_from(&state.metadata);
-        }
-        drop(state);
-        next
+        Self::continuing(self.state().carried())
     }
 
     fn apply(&self, mut batch: MetricBatch) {
@@ -273,7 +282,8 @@ impl HeadRows for MetricHead {
 
     fn accumulators(&self) -> Option<String> {
         let carried = self.state().carried();
-        if carried.totals.len() == 0 && carried.starts.is_empty() {
+        let is_empty = carried.starts.is_empty() && carried.metadata.is_empty();
+        if carried.totals.len() == 0 && is_empty {
             return None;
         }
         Some(serde_json::to_string(&carried).expect("labels and numbers are JSON"))

@@ -14,13 +14,20 @@ use super::postings::Postings;
 
 /// Exemplars that a generation keeps of one series: the newest.
 const EXEMPLARS_PER_SERIES: usize = 64;
-/// Memory of one exemplar, bytes, roughly.
-const EXEMPLAR_BYTES: isize = 200;
 
 /// How long before its first sample a counter's start may lie to be stored as a sample 0, ms.
 ///
 /// Farther back the increase cannot be dated: the process ran long before it reported here.
 pub(super) const ZERO_HORIZON_MS: i64 = 60 * 60 * 1000;
+
+/// What generations before knew of a counter's start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EarlierStart {
+    /// The start time that is dealt with, Unix ms.
+    pub(super) start_ms: i64,
+    /// The newest sample's time, Unix ms; the lowest number when it is not known.
+    pub(super) last_ms: i64,
+}
 
 /// A series and its samples.
 pub(super) struct HeadSeries {
@@ -39,8 +46,8 @@ pub(super) struct HeadSeries {
     )]
     exemplars: Option<Box<VecDeque<Exemplar>>>,
     /// The start time that is dealt with: its zero is stored, or must not be. Unix ms.
-    pub(super) zero_at: Option<i64>,
-    /// The newest sample's time, Unix ms.
+    zero_at: Option<i64>,
+    /// The newest sample's time, Unix ms, also of generations before that knew a start.
     pub(super) last_ms: i64,
 }
 
@@ -103,7 +110,21 @@ impl HeadSeries {
         }
     }
 
+    /// The start that is dealt with, for later generations.
+    pub(super) fn start(&self) -> Option<(Labels, EarlierStart)> {
+        let start = EarlierStart {
+            start_ms: self.zero_at?,
+            last_ms: self.last_ms,
+        };
+        Some((self.labels.clone(), start))
+    }
+
     /// The zero that the start of a sample's counter adds before it.
+    ///
+    /// Only a start after every sample that came before adds one, and only the first sample with
+    /// it: a zero amid other samples would look like a reset, or take the place of one. So a run
+    /// of a process all of whose samples come after those of a later run gets no zero. That
+    /// depends on the order in which samples are in the log, not on what is sealed when.
     fn zero_before(
         &mut self,
         time: i64,
@@ -143,12 +164,13 @@ impl HeadSeries {
             if kept.contains(&exemplar) {
                 continue;
             }
-            if kept.len() == EXEMPLARS_PER_SERIES {
-                kept.pop_front();
-                growth.open -= EXEMPLAR_BYTES;
+            if kept.len() == EXEMPLARS_PER_SERIES
+                && let Some(oldest) = kept.pop_front()
+            {
+                growth.open -= bytes_of(&oldest);
             }
+            growth.open += bytes_of(&exemplar);
             kept.push_back(exemplar);
-            growth.open += EXEMPLAR_BYTES;
         }
         growth
     }
@@ -162,6 +184,13 @@ impl HeadSeries {
             exemplars: self.exemplars.as_deref().cloned().unwrap_or_default(),
         }
     }
+}
+
+/// Memory of an exemplar, bytes: each text of its labels lies behind a pointer and two counts.
+fn bytes_of(exemplar: &Exemplar) -> isize {
+    let label = |(name, value): (&str, &str)| name.len() + value.len() + 2 * 32;
+    let labels: usize = exemplar.labels.iter().map(label).sum();
+    (size_of::<Exemplar>() + labels) as isize
 }
 
 /// Every series of a generation, in the order they were first seen.
@@ -181,14 +210,14 @@ const NONE: u32 = u32::MAX;
 
 impl SeriesTable {
     /// The series of these labels, made when it is new. `earlier_starts` says which of its starts
-    /// was dealt with before.
+    /// was dealt with before, and how far its samples went.
     ///
     /// Senders send their series in the same order again and again: what came next the last time
     /// is looked at before all others.
     pub(super) fn of(
         &mut self,
         wanted: &BatchSeries<'_>,
-        earlier_starts: &HashMap<Labels, i64>,
+        earlier_starts: &HashMap<Labels, EarlierStart>,
     ) -> &mut HeadSeries {
         let last = self.series.get(self.last as usize);
         let expected = last.map_or(NONE, |last| last.next);
@@ -214,7 +243,7 @@ impl SeriesTable {
     fn find_or_add(
         &mut self,
         wanted: &BatchSeries<'_>,
-        earlier_starts: &HashMap<Labels, i64>,
+        earlier_starts: &HashMap<Labels, EarlierStart>,
     ) -> u32 {
         let found = self.by_labels.find(wanted.hash(), |number| {
             self.series[*number as usize].is(wanted)
@@ -225,21 +254,26 @@ impl SeriesTable {
         }
     }
 
-    fn add(&mut self, wanted: &BatchSeries<'_>, earlier_starts: &HashMap<Labels, i64>) -> u32 {
+    fn add(
+        &mut self,
+        wanted: &BatchSeries<'_>,
+        earlier_starts: &HashMap<Labels, EarlierStart>,
+    ) -> u32 {
         let hash = wanted.hash();
         let number = u32::try_from(self.series.len()).expect("memory ends long before 4 G series");
         let labels = self.postings.add(number, wanted.pairs());
+        let earlier = earlier_starts.get(&labels);
         self.label_bytes += wanted.bytes().len() + 16;
         self.series.push(HeadSeries {
             bytes: wanted.bytes().into(),
             hash,
             next: NONE,
-            zero_at: earlier_starts.get(&labels).copied(),
+            zero_at: earlier.map(|earlier| earlier.start_ms),
             labels,
             floats: OpenColumn::default(),
             histograms: None,
             exemplars: None,
-            last_ms: i64::MIN,
+            last_ms: earlier.map_or(i64::MIN, |earlier| earlier.last_ms),
         });
         let series = &self.series;
         self.by_labels

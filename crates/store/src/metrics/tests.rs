@@ -188,6 +188,59 @@ async fn a_first_sample_at_its_own_start_keeps_its_value_in_later_generations() 
     }
 }
 
+#[tokio::test]
+async fn a_start_amid_earlier_samples_adds_no_zero_wherever_they_lie() {
+    let counter = |time, start, value| SeriesSample {
+        start_ms: Some(start),
+        ..gauge("a", time, value)
+    };
+    // A sender whose points start at the one before; the last one comes late.
+    let samples = [
+        counter(200, 100, 6.0),
+        counter(300, 200, 7.0),
+        counter(400, 300, 8.0),
+        counter(150, 110, 5.0),
+    ];
+    for sealed_after in 1..samples.len() {
+        let (earlier, later) = samples.split_at(sealed_after);
+        let head = empty();
+        apply(&head, earlier.to_vec());
+        for next in [Arc::new(head.successor()), restored(&head)] {
+            apply(&next, later.to_vec());
+            let snapshot = MetricSnapshot {
+                splits: vec![Arc::new(sealed(&head).0)],
+                generations: vec![next],
+            };
+            let found = floats(&snapshot, &[]).await[0].1.clone();
+            let found: Vec<(i64, f64)> = found
+                .into_iter()
+                .map(|(time, bits)| (time, f64::from_bits(bits)))
+                .collect();
+            let expected = [(100, 0.0), (150, 5.0), (200, 6.0), (300, 7.0), (400, 8.0)];
+            assert_eq!(found, expected, "sealed after {sealed_after}");
+        }
+    }
+}
+
+#[test]
+fn descriptions_without_samples_outlive_a_restart() {
+    let family = MetricMetadata {
+        family: "g".to_owned(),
+        kind: MetricType::Gauge,
+        unit: String::new(),
+        help: "a gauge".to_owned(),
+    };
+    let head = empty();
+    let mut batch = MetricBatch::of_samples([]);
+    batch.metadata = vec![family.clone()];
+    head.apply(batch);
+    assert_eq!(head.successor().metadata(), [family.clone()]);
+    assert_eq!(restored(&head).metadata(), [family]);
+    // The split of a generation with samples holds them.
+    apply(&head, [gauge("a", 1, 1.0)]);
+    assert!(restored(&head).metadata().is_empty());
+}
+
 /// The head that continues from the checkpoint of `head`.
 fn restored(head: &MetricHead) -> Arc<MetricHead> {
     Arc::new(MetricHead::restore(&settings(), head.accumulators().as_deref()).unwrap())
