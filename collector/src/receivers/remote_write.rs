@@ -58,9 +58,11 @@ fn answer(outcome: &IngestOutcome) -> Response {
 }
 
 fn refusal(mut refused: Refused) -> Response {
-    // Prometheus drops what is answered with a 429, unless it is told otherwise.
-    if refused.status == StatusCode::TOO_MANY_REQUESTS {
+    // Prometheus drops what is answered with these, although it may be taken a little later.
+    let passing = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
+    if passing.contains(&refused.status) {
         refused.status = StatusCode::SERVICE_UNAVAILABLE;
+        refused.refusal.retry_after = refused.refusal.retry_after.or(Some(1));
     }
     count_refusal(Signal::Metrics, &refused);
     let mut response = (refused.status, refused.refusal.message).into_response();
@@ -154,6 +156,17 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         encoding(&headers)
+    }
+
+    #[test]
+    fn what_may_be_taken_later_is_worth_a_retry() {
+        for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT] {
+            let response = refusal(Refused::invalid(status, "too slow"));
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[RETRY_AFTER], "1");
+        }
+        let large = refusal(Refused::invalid(StatusCode::PAYLOAD_TOO_LARGE, "too large"));
+        assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
 
     #[test]
