@@ -289,7 +289,7 @@ impl Misplaced {
 /// The files that `pattern` names, sorted. A pattern may match none, a plain name may not.
 fn named_files(pattern: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let text = pattern.to_string_lossy();
-    if !text.contains(['*', '?', '[']) {
+    if !text.contains(['*', '?', '[']) || pattern.is_file() {
         return Ok(vec![pattern.to_owned()]);
     }
     let invalid = |message: String| ConfigError::Value {

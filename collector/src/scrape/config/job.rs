@@ -227,6 +227,8 @@ impl FileFields {
         if self.files.is_empty() {
             return Err("file_sd_configs: files is empty".to_owned());
         }
+        // What stands in brackets in the directory's own name is no pattern.
+        let base = glob::Pattern::escape(&base.to_string_lossy());
         let mut patterns = Vec::with_capacity(self.files.len());
         for file in self.files {
             if ![".json", ".yml", ".yaml"]
@@ -237,7 +239,7 @@ impl FileFields {
                     "file_sd_configs: {file:?} must end with .json, .yml or .yaml"
                 ));
             }
-            let pattern = base.join(&file).to_string_lossy().into_owned();
+            let pattern = Path::new(&base).join(&file).to_string_lossy().into_owned();
             glob::Pattern::new(&pattern)
                 .map_err(|err| format!("file_sd_configs: {file:?}: {err}"))?;
             patterns.push(pattern);
