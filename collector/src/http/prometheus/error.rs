@@ -89,7 +89,7 @@ impl PromError {
 
     /// The sentence, for answers that are no JSON.
     pub(super) fn into_text(self) -> Response {
-        (self.status, self.message).into_response()
+        retried(self.status, (self.status, self.message).into_response())
     }
 }
 
@@ -167,12 +167,16 @@ impl IntoResponse for PromError {
         let mut body = format!(r#"{{"status":"error","errorType":"{}","error":"#, self.kind);
         push_text(&mut body, &self.message);
         body.push('}');
-        let mut response = json_text(self.status, body);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, 2.into());
-        }
-        response
+        retried(self.status, json_text(self.status, body))
     }
+}
+
+/// The response, with a word about when to ask again where that may help.
+fn retried(status: StatusCode, mut response: Response) -> Response {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, 2.into());
+    }
+    response
 }
 
 #[cfg(test)]
