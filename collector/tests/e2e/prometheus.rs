@@ -5,8 +5,11 @@ mod contract;
 mod differential;
 mod errors;
 mod federate;
+mod lookups;
 mod promtool;
 pub(crate) mod remote_write;
+
+use std::collections::BTreeMap;
 
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -14,6 +17,14 @@ use serde::de::DeserializeOwned;
 use crate::otlp::now;
 use crate::server::{Answer, Process, Server, answer, client};
 use remote_write::Series;
+
+/// One label set.
+type Labels = BTreeMap<String, String>;
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(owned).collect()
+}
 
 /// A server with a few series, and the time of their last samples.
 struct World {
