@@ -27,7 +27,8 @@ pub(crate) async fn run(
 ) {
     let (sender, mut updates) = mpsc::channel(UPDATES);
     let discovery = tokio::spawn(discovery::run(Arc::clone(&job), sender, stop.clone()));
-    let mut groups = vec![Vec::new(); job.discoveries.len()];
+    let none: Arc<Vec<TargetGroup>> = Arc::default();
+    let mut groups = vec![none; job.discoveries.len()];
     let mut pool = Pool {
         job,
         tools,
@@ -46,7 +47,7 @@ pub(crate) async fn run(
             break;
         };
         if let Some(of_source) = groups.get_mut(update.source) {
-            *of_source = update.groups;
+            *of_source = Arc::new(update.groups);
         }
         pool.follow(&groups).await;
     }
@@ -80,10 +81,50 @@ struct Sorted {
     invalid: Vec<String>,
 }
 
+/// What becomes of every target of `groups`.
+fn sort(job: &Job, groups: &[Arc<Vec<TargetGroup>>]) -> Sorted {
+    let mut sorted = Sorted::default();
+    let keep = match job.limits.dropped_targets {
+        0 => usize::MAX,
+        limit => limit,
+    };
+    for found in groups
+        .iter()
+        .flat_map(|groups| groups.iter())
+        .flat_map(TargetGroup::labels)
+    {
+        let discovered = discovered(job, &found);
+        match resolve(job, &discovered) {
+            Resolved::Active(target) => {
+                sorted.active.insert(target.key(), (*target, discovered));
+            }
+            Resolved::Dropped => {
+                sorted.dropped_count += 1;
+                if sorted.dropped.len() < keep {
+                    sorted.dropped.push(discovered);
+                }
+            }
+            Resolved::Invalid(message) => {
+                sorted.invalid.push(format!("{discovered}: {message}"));
+            }
+        }
+    }
+    sorted
+}
+
 impl Pool {
     /// Scrapes the targets of `groups` and no others.
-    async fn follow(&mut self, groups: &[Vec<TargetGroup>]) {
-        let sorted = self.sort(groups);
+    async fn follow(&mut self, groups: &[Arc<Vec<TargetGroup>>]) {
+        let (job, groups) = (Arc::clone(&self.job), groups.to_vec());
+        // Relabelling thousands of targets would hold up other tasks.
+        let sorted = tokio::task::spawn_blocking(move || sort(&job, &groups)).await;
+        let sorted = match sorted {
+            Ok(sorted) => sorted,
+            Err(err) => {
+                tracing::error!(job = self.job.name, error = %err, "targets were not sorted");
+                return;
+            }
+        };
         let (job, invalid) = (&self.job.name, sorted.invalid);
         if let Some(first) = invalid.first() {
             let count = invalid.len();
@@ -113,32 +154,6 @@ impl Pool {
             }
         }
         self.show();
-    }
-
-    fn sort(&self, groups: &[Vec<TargetGroup>]) -> Sorted {
-        let mut sorted = Sorted::default();
-        let keep = match self.job.limits.dropped_targets {
-            0 => usize::MAX,
-            limit => limit,
-        };
-        for found in groups.iter().flatten().flat_map(TargetGroup::labels) {
-            let discovered = discovered(&self.job, &found);
-            match resolve(&self.job, &discovered) {
-                Resolved::Active(target) => {
-                    sorted.active.insert(target.key(), (*target, discovered));
-                }
-                Resolved::Dropped => {
-                    sorted.dropped_count += 1;
-                    if sorted.dropped.len() < keep {
-                        sorted.dropped.push(discovered);
-                    }
-                }
-                Resolved::Invalid(message) => {
-                    sorted.invalid.push(format!("{discovered}: {message}"));
-                }
-            }
-        }
-        sorted
     }
 
     fn begin(&self, target: Target, discovered: Labels) -> Running {
