@@ -5,16 +5,17 @@
 //! metric's series are one run. To open the index is to read the list of names; a dictionary is
 //! opened when its name is asked for. Layout: `docs/formats/metric-split.md`.
 
-use std::collections::HashMap;
-use std::io;
+mod build;
+
 use std::ops::{ControlFlow, Range};
 use std::sync::OnceLock;
 
-use model::Labels;
 use serde::{Deserialize, Serialize};
 use tantivy::postings::TermInfo;
-use tantivy::termdict::{TermDictionary, TermDictionaryBuilder};
+use tantivy::termdict::TermDictionary;
 
+pub(super) use self::build::IndexBuilder;
+use self::build::Values;
 use super::row_set::RowSet;
 use crate::checked::CheckedBytes;
 use crate::error::StoreError;
@@ -47,151 +48,6 @@ struct NameEntry {
     rows: u64,
     /// The dictionary of listed values.
     dictionary: u64,
-}
-
-/// The rows of one label while the split is written.
-#[derive(Debug, Default)]
-struct Postings {
-    /// The last run, not yet in `runs`.
-    open: Range<u32>,
-    /// Where the run before it ends.
-    before: u32,
-    rows: u32,
-    runs: Vec<u8>,
-}
-
-impl Postings {
-    fn add(&mut self, rows: Range<u32>) {
-        self.rows += rows.len() as u32;
-        if self.open.end == rows.start && !self.open.is_empty() {
-            self.open.end = rows.end;
-            return;
-        }
-        self.close();
-        self.open = rows;
-    }
-
-    fn close(&mut self) {
-        if self.open.is_empty() {
-            return;
-        }
-        push_varint(&mut self.runs, self.open.start - self.before);
-        push_varint(&mut self.runs, self.open.len() as u32 - 1);
-        self.before = self.open.end;
-        self.open = 0..0;
-    }
-}
-
-fn push_varint(out: &mut Vec<u8>, mut number: u32) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-/// Collects the labels of rows, in their order. Takes about 130 bytes for each distinct pair.
-#[derive(Default)]
-pub(super) struct IndexBuilder {
-    names: HashMap<Box<str>, Values>,
-}
-
-#[derive(Default)]
-struct Values {
-    listed: HashMap<Box<str>, Postings>,
-    long: Postings,
-}
-
-impl IndexBuilder {
-    /// Adds the next series, whose rows are `rows`.
-    pub(super) fn add(&mut self, labels: &Labels, rows: Range<u32>) {
-        if rows.is_empty() {
-            return;
-        }
-        for (name, value) in labels.iter() {
-            if !self.names.contains_key(name) {
-                self.names.insert(name.into(), Values::default());
-            }
-            if let Some(values) = self.names.get_mut(name) {
-                values.add(value, rows.clone());
-            }
-        }
-    }
-
-    /// Writes the index, which begins at `offset` of its file.
-    ///
-    /// # Errors
-    ///
-    /// `write` failed. (tantivy refuses terms that do not ascend; these do.)
-    pub(super) fn write(
-        self,
-        offset: u64,
-        write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    ) -> io::Result<IndexPlace> {
-        let mut names: Vec<(Box<str>, Values)> = self.names.into_iter().collect();
-        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let mut entries = Vec::with_capacity(names.len());
-        let mut length = 0;
-        for (name, values) in names {
-            let (long, rows, dictionary) = values.finish()?;
-            for part in [&long, &rows, &dictionary] {
-                write(part)?;
-                length += part.len() as u64;
-            }
-            entries.push(NameEntry {
-                name: name.into(),
-                long: long.len() as u64,
-                rows: rows.len() as u64,
-                dictionary: dictionary.len() as u64,
-            });
-        }
-        let names = serde_json::to_vec(&entries)?;
-        write(&names)?;
-        Ok(IndexPlace {
-            offset,
-            length: length + names.len() as u64,
-            names_length: names.len() as u64,
-        })
-    }
-}
-
-impl Values {
-    fn add(&mut self, value: &str, rows: Range<u32>) {
-        if value.len() > MAX_VALUE_BYTES {
-            self.long.add(rows);
-            return;
-        }
-        match self.listed.get_mut(value) {
-            Some(postings) => postings.add(rows),
-            None => {
-                let mut postings = Postings::default();
-                postings.add(rows);
-                self.listed.insert(value.into(), postings);
-            }
-        }
-    }
-
-    /// The rows of the long values, those of all listed ones, and the dictionary that knows where
-    /// each one's are.
-    fn finish(mut self) -> io::Result<(Vec<u8>, Vec<u8>, Vec<u8>)> {
-        self.long.close();
-        let mut values: Vec<(Box<str>, Postings)> = self.listed.into_iter().collect();
-        values.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let mut rows = Vec::new();
-        let mut dictionary = TermDictionaryBuilder::create(Vec::new())?;
-        for (value, mut postings) in values {
-            postings.close();
-            let start = rows.len();
-            rows.extend_from_slice(&postings.runs);
-            let info = TermInfo {
-                doc_freq: postings.rows,
-                postings_range: start..rows.len(),
-                positions_range: 0..0,
-            };
-            dictionary.insert(value.as_bytes(), &info)?;
-        }
-        Ok((self.long.runs, rows, dictionary.finish()?))
-    }
 }
 
 /// The index of a split, open for look-ups.
@@ -492,7 +348,7 @@ fn damaged(file: &CheckedBytes, offset: usize, message: &str) -> StoreError {
     }
 }
 
-/// Reads what [`Postings`] wrote.
+/// Reads the runs that [`build`] wrote.
 fn runs(mut bytes: &[u8]) -> Option<Vec<Range<u32>>> {
     let mut runs = Vec::new();
     let mut before = 0_u32;
@@ -520,7 +376,7 @@ fn varint(bytes: &mut &[u8]) -> Option<u32> {
 
 /// An index in memory, for tests of what reads it.
 #[cfg(test)]
-pub(super) fn in_memory(series: &[(Labels, Range<u32>)]) -> LabelIndex {
+pub(super) fn in_memory(series: &[(model::Labels, Range<u32>)]) -> LabelIndex {
     use bytes::Bytes;
 
     use crate::checked::Checksums;
@@ -542,9 +398,11 @@ pub(super) fn in_memory(series: &[(Labels, Range<u32>)]) -> LabelIndex {
 
 #[cfg(test)]
 mod tests {
+    use model::Labels;
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    use super::build::Postings;
     use super::*;
 
     #[test]
