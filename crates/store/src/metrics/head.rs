@@ -26,6 +26,8 @@ use crate::head::{HeadRows, HeadSettings, SplitSummary};
 
 /// Series that are looked at while the generation is held: samples wait so long.
 const SERIES_AT_ONCE: usize = 512;
+/// Memory for descriptions of families, bytes: some ten thousands of them.
+const MAX_METADATA_BYTES: usize = 16 << 20;
 
 /// One generation of a tenant's metrics.
 pub struct MetricHead {
@@ -36,6 +38,7 @@ pub struct MetricHead {
 struct State {
     series: SeriesTable,
     metadata: BTreeMap<String, MetricMetadata>,
+    metadata_bytes: usize,
     accumulators: Accumulators,
     /// Starts that generations before this one dealt with.
     earlier_starts: HashMap<Labels, EarlierStart>,
@@ -71,14 +74,16 @@ impl MetricHead {
         let newest_ms = newest_ms.chain(std::iter::repeat(i64::MIN));
         let starts = carried.starts.into_iter().zip(newest_ms);
         let start = |((labels, start_ms), last_ms)| (labels, EarlierStart { start_ms, last_ms });
-        let described = carried.metadata.into_iter();
+        let mut state = State {
+            accumulators: carried.totals,
+            earlier_starts: starts.map(start).collect(),
+            ..State::default()
+        };
+        for family in carried.metadata {
+            state.describe(family);
+        }
         Self {
-            state: Mutex::new(State {
-                accumulators: carried.totals,
-                earlier_starts: starts.map(start).collect(),
-                metadata: described.map(|own| (own.family.clone(), own)).collect(),
-                ..State::default()
-            }),
+            state: Mutex::new(state),
         }
     }
 
@@ -179,6 +184,25 @@ impl State {
         self.sample_bytes += known.add_exemplars(exemplars);
     }
 
+    /// Adds a description or replaces one. Of more than there is room for, those that come last are
+    /// left out: no limit on samples or series bounds them.
+    fn describe(&mut self, family: MetricMetadata) {
+        let size = |family: &MetricMetadata| {
+            let text = family.family.len() * 2 + family.unit.len() + family.help.len();
+            size_of::<MetricMetadata>() + text + 64
+        };
+        let (before, now) = (
+            self.metadata.get(&family.family).map_or(0, size),
+            size(&family),
+        );
+        let held = self.metadata_bytes - before + now;
+        if now > before && held > MAX_METADATA_BYTES {
+            return;
+        }
+        self.metadata_bytes = held;
+        self.metadata.insert(family.family.clone(), family);
+    }
+
     /// What the next generation has to know. What is older than the horizon, counted back from the
     /// newest sample, cannot matter any more.
     fn carried(&self) -> Carried {
@@ -254,7 +278,7 @@ impl HeadRows for MetricHead {
         let state = &mut *state;
         batch.consume(|series, samples, exemplars| state.add(series, samples, exemplars));
         for family in metadata {
-            state.metadata.insert(family.family.clone(), family);
+            state.describe(family);
         }
     }
 
@@ -262,7 +286,8 @@ impl HeadRows for MetricHead {
         let state = self.state();
         let carried = (state.accumulators.len() + state.earlier_starts.len()) * 96;
         let samples = state.sample_bytes.open + state.sample_bytes.encoded;
-        state.series.size_bytes() + samples.max(0) as usize + carried
+        let samples = samples.max(0) as usize;
+        state.series.size_bytes() + samples + carried + state.metadata_bytes
     }
 
     /// Samples that are not encoded yet and the series themselves do not grow with time: sealing
