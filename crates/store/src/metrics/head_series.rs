@@ -136,7 +136,8 @@ impl HeadSeries {
         // Dealt with from here on, also when no zero is stored: in a later generation, which does
         // not know this sample, a zero at its start could take its place.
         self.zero_at = Some(start);
-        let near = start < time && time - start <= ZERO_HORIZON_MS;
+        // Senders choose start times freely, also such that lie further back than a number reaches.
+        let near = start < time && time.saturating_sub(start) <= ZERO_HORIZON_MS;
         if !fresh || !near {
             return None;
         }

@@ -222,6 +222,24 @@ async fn a_start_amid_earlier_samples_adds_no_zero_wherever_they_lie() {
     }
 }
 
+#[tokio::test]
+async fn any_start_time_is_borne() {
+    for start in [i64::MIN, i64::MIN + 1, -1, i64::MAX] {
+        let head = empty();
+        let sample = SeriesSample {
+            start_ms: Some(start),
+            ..gauge("a", 100_000_000, 3.0)
+        };
+        apply(&head, [sample]);
+        let expected = vec![(100_000_000, 3.0_f64.to_bits())];
+        let snapshot = MetricSnapshot {
+            splits: vec![Arc::new(sealed(&head).0)],
+            generations: vec![head],
+        };
+        assert_eq!(floats(&snapshot, &[]).await[0].1, expected, "{start}");
+    }
+}
+
 #[test]
 fn descriptions_without_samples_outlive_a_restart() {
     let family = MetricMetadata {
