@@ -340,6 +340,18 @@ mod tests {
     }
 
     #[test]
+    fn a_series_of_exemplars_alone_counts() {
+        // Remote write 1.0: the series `up` with an exemplar at 1 ms.
+        let body = b"\x0a\x14\x0a\x0e\x0a\x08__name__\x12\x02up\x1a\x02\x18\x01";
+        let body = bytes::Bytes::from_static(body);
+        let batch = wire::read_metrics(Encoding::RemoteWriteV1, &body, 0).unwrap();
+        let found = samples_of(&batch);
+        assert_eq!(found.len(), 1);
+        let up = Labels::new([("__name__", "up")]);
+        assert_eq!(found[0].series, SeriesKey::of(&up));
+    }
+
+    #[test]
     fn metrics_have_a_limit_of_their_own() {
         let active = active(None, Some(2));
         let items: Vec<(u32, Labels)> = (0..4)

@@ -688,10 +688,11 @@ fn one_long_symbol_does_not_fill_the_memory_again_and_again() {
         }],
         ..series(name)
     };
-    for timeseries in [
+    let cases: [Vec<v2::TimeSeries>; 2] = [
         (3..203).map(described).collect(),
         (3..203).map(with_exemplar).collect(),
-    ] {
+    ];
+    for timeseries in cases {
         let request = v2::Request {
             symbols: symbols.clone(),
             timeseries,
