@@ -2,6 +2,9 @@
 import { lazy, Suspense, useEffect, useState } from "react";
 import { AlertsPage } from "../alerts/AlertsPage";
 import { LogsPage } from "../logs/LogsPage";
+import { idInPath, TRACES } from "../traces/state";
+import { TracePage } from "../traces/TracePage";
+import { TracesPage } from "../traces/TracesPage";
 import { Toasts } from "../widgets/Toasts";
 import { CheatSheet } from "./CheatSheet";
 import { navigate, pageAddress, useLocation } from "./location";
@@ -18,6 +21,7 @@ export function App() {
   useShortcuts({
     "?": () => setHelp(true),
     "g l": () => navigate(pageAddress("/ui/logs")),
+    "g t": () => navigate(pageAddress(TRACES)),
     "g m": () => navigate(pageAddress("/ui/metrics")),
     "g a": () => navigate(pageAddress("/ui/alerts")),
   });
@@ -35,7 +39,7 @@ function Page({ path }: { path: string }) {
   const page = path.replace(/\/+$/, "");
   useEffect(() => {
     if (page === "/ui") navigate(`/ui/logs${window.location.search}`, { replace: true });
-    document.title = `${TITLES[page] ?? "Not found"} · Watchkeeper`;
+    document.title = `${titleOf(page)} · Watchkeeper`;
   }, [page]);
   if (page === "/ui") return null;
   if (page === "/ui/logs") return <LogsPage />;
@@ -47,12 +51,19 @@ function Page({ path }: { path: string }) {
     );
   }
   if (page === "/ui/alerts") return <AlertsPage />;
+  if (page === TRACES) return <TracesPage />;
+  if (page.startsWith(`${TRACES}/`)) return <TracePage />;
   return <NotFound path={path} />;
+}
+
+function titleOf(page: string): string {
+  return page.startsWith(`${TRACES}/`) ? `Trace ${idInPath(page).slice(0, 8)}` : (TITLES[page] ?? "Not found");
 }
 
 const TITLES: Record<string, string> = {
   "/ui": "Logs",
   "/ui/logs": "Logs",
+  "/ui/traces": "Traces",
   "/ui/metrics": "Metrics",
   "/ui/alerts": "Alerts",
 };

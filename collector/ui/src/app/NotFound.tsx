@@ -8,7 +8,7 @@ export function NotFound({ path }: { path: string }) {
       <Message title="There is no such page">
         <p>
           <code>{path}</code> leads nowhere. Go to <Link href="/ui/logs">Logs</Link>,{" "}
-          <Link href="/ui/metrics">Metrics</Link> or <Link href="/ui/alerts">Alerts</Link>.
+          <Link href="/ui/traces">Traces</Link>, <Link href="/ui/metrics">Metrics</Link> or <Link href="/ui/alerts">Alerts</Link>.
         </p>
       </Message>
     </main>

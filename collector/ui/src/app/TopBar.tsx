@@ -1,6 +1,7 @@
 // The bar on top of every page: where one is, what fires, and preferences.
 import { useFiring } from "../alerts/useRules";
 import { zoneName } from "../time/format";
+import { TRACES } from "../traces/state";
 import { Icon } from "../widgets/Icon";
 import { Link } from "./Link";
 import { pageAddress, useLocation } from "./location";
@@ -22,6 +23,9 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
       <nav className={s.nav} aria-label="Pages">
         <Link href={pageAddress("/ui/logs")} aria-current={path === "/ui/logs" ? "page" : undefined}>
           Logs
+        </Link>
+        <Link href={pageAddress(TRACES)} aria-current={path === TRACES || path.startsWith(`${TRACES}/`) ? "page" : undefined}>
+          Traces
         </Link>
         <Link href={pageAddress("/ui/metrics")} aria-current={path === "/ui/metrics" ? "page" : undefined}>
           Metrics

@@ -16,6 +16,8 @@ export interface Preferences {
   sidebarWidth: number;
   /** Fields whose top values the sidebar shows. */
   facets: readonly string[];
+  /** Pixels of the names in a trace's waterfall. */
+  spanNamesWidth: number;
 }
 
 const NARROW_PX = 900;
@@ -26,6 +28,7 @@ const DEFAULTS: Preferences = {
   sidebar: window.innerWidth > NARROW_PX,
   sidebarWidth: 250,
   facets: ["severity", "service"],
+  spanNamesWidth: 360,
 };
 
 const preferences = stored("watchkeeper.preferences", (value): Preferences => {
@@ -37,6 +40,7 @@ const preferences = stored("watchkeeper.preferences", (value): Preferences => {
     sidebar: typeof saved.sidebar === "boolean" ? saved.sidebar : DEFAULTS.sidebar,
     sidebarWidth: Number(saved.sidebarWidth) || DEFAULTS.sidebarWidth,
     facets: Array.isArray(saved.facets) ? saved.facets.map(String) : DEFAULTS.facets,
+    spanNamesWidth: Number(saved.spanNamesWidth) || DEFAULTS.spanNamesWidth,
   };
 });
 

@@ -35,6 +35,15 @@ export function formatDuration(ms: number): string {
   return parts.join(" ");
 }
 
+/** A length in nanoseconds with three digits: `850ns`, `12.3µs`, `1.23s`; from a minute on as above. */
+export function formatNanos(ns: number): string {
+  if (ns >= 59.95e9) return formatDuration(ns / 1e6);
+  for (const [unit, size] of [["s", 1e9], ["ms", 1e6], ["µs", 1e3]] as const) {
+    if (ns >= size * 0.9995) return `${Number((ns / size).toPrecision(3))}${unit}`;
+  }
+  return `${Math.round(ns)}ns`;
+}
+
 /** The longest window a PromQL expression looks back, written `[5m]` or named `rate5m`. */
 export function longestWindow(expression: string): number {
   const windows = expression.matchAll(/\[\s*((?:\d+(?:ms|[smhdwy]))+)|rate((?:\d+(?:ms|[smhdwy]))+)\b/g);

@@ -1,6 +1,6 @@
 // Reading, moving and naming times.
 import { describe, expect, test } from "vitest";
-import { formatDuration, longestWindow, parseDuration } from "./duration";
+import { formatDuration, formatNanos, longestWindow, parseDuration } from "./duration";
 import { readRangeText } from "./exchange";
 import { axisTicks, exactTime, rangeLabel, rowTime } from "./format";
 import { iso, parseTime, resolveRange, shift, zoomOut } from "./range";
@@ -47,6 +47,20 @@ test("zooming out doubles the range and does not reach into the future", () => {
 test("shifting moves by half the range", () => {
   expect(shift({ start: 100, end: 200 }, -1)).toEqual({ start: 50, end: 150 });
   expect(shift({ start: 100, end: 200 }, 1)).toEqual({ start: 150, end: 250 });
+});
+
+test.each([
+  [0, "0ns"],
+  [850, "850ns"],
+  [999.7, "1µs"],
+  [12_345, "12.3µs"],
+  [1_230_000, "1.23ms"],
+  [999_600_000, "1s"],
+  [59_940_000_000, "59.9s"],
+  [59_960_000_000, "1m"],
+  [200_000_000_000, "3m 20s"],
+])("%d ns reads %s", (ns, expected) => {
+  expect(formatNanos(ns)).toBe(expected);
 });
 
 test("durations", () => {

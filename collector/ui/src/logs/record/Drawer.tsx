@@ -5,18 +5,19 @@ import { Link } from "../../app/Link";
 import { prefer, usePreferences } from "../../app/preferences";
 import { formatDuration } from "../../time/duration";
 import { exactTime, zoneName } from "../../time/format";
-import { absolute, serverTime } from "../../time/range";
+import { serverTime } from "../../time/range";
+import { logsNear } from "../../traces/logsLink";
 import { copy } from "../../widgets/copy";
 import { ResizeHandle } from "../../widgets/ResizeHandle";
 import { Tabs } from "../../widgets/Tabs";
 import { Tool } from "../../widgets/Tool";
 import { levelOf } from "../severity";
-import { DEFAULT_STATE, logsUrl, type RecordTab } from "../state";
+import type { RecordTab } from "../state";
 import type { Column } from "../table/columns";
 import { Context } from "./Context";
 import s from "./Drawer.module.css";
 import { FieldTable, type FieldActions } from "./FieldTable";
-import { messageBlock, messageText, sections } from "./fields";
+import { messageBlock, messageText, recordTrace, sections } from "./fields";
 import { JsonTree } from "./JsonTree";
 
 interface DrawerProps {
@@ -35,7 +36,6 @@ interface DrawerProps {
   onClose: () => void;
 }
 
-const AROUND_TRACE = 3_600_000;
 const MANY_FIELDS = 10;
 const OPEN_LEVELS = 2;
 
@@ -109,10 +109,8 @@ function Fields({ record, columns, at, actions }: DrawerProps) {
         <CopyJson record={record} />
         {record.trace_id && (
           <span className={s.trace}>
-            <Link href={traceUrl(record.trace_id, time)}>Logs of this trace</Link>
-            <a href={`/api/v1/traces/${record.trace_id}`} target="_blank" rel="noreferrer">
-              Trace as JSON
-            </a>
+            <Link href={recordTrace(record, record.trace_id)}>Open trace</Link>
+            <Link href={logsNear(record.trace_id, time)}>Logs of this trace</Link>
           </span>
         )}
       </div>
@@ -137,13 +135,4 @@ function CopyJson({ record }: { record: LogRecord }) {
       Copy JSON
     </button>
   );
-}
-
-function traceUrl(traceId: string, time: number): string {
-  return logsUrl({
-    ...DEFAULT_STATE,
-    query: `trace_id:${traceId}`,
-    range: absolute({ start: Math.max(0, time - AROUND_TRACE), end: time + AROUND_TRACE }),
-    order: "oldest",
-  });
 }

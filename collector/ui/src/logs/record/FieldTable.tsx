@@ -1,5 +1,6 @@
 // The fields of a record, each with buttons to filter by it, to make it a column,
 // to see its other values, to copy it.
+import { Link } from "../../app/Link";
 import type { Polarity } from "../../query/edit";
 import { copy } from "../../widgets/copy";
 import { Tool } from "../../widgets/Tool";
@@ -58,7 +59,7 @@ function FieldRow({ field, columns, actions }: FieldRowProps) {
     <div className={s.field}>
       <dt title={name}>{name}</dt>
       <dd>
-        {field.nested ? <pre>{text}</pre> : text || <i>empty</i>}
+        {field.nested ? <pre>{text}</pre> : field.href !== undefined ? <Link href={field.href}>{text}</Link> : text || <i>empty</i>}
         <span className={s.tools}>
           {searched !== undefined && value !== undefined && (
             <>

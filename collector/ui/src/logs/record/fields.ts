@@ -2,6 +2,8 @@
 // matches it where there is one.
 import type { Json, LogRecord } from "../../api/types";
 import { attributeField, resourceField } from "../../query/fieldNames";
+import { serverTime } from "../../time/range";
+import { traceUrl } from "../../traces/state";
 import { levelOf, type Level } from "../severity";
 
 export interface Field {
@@ -13,6 +15,8 @@ export interface Field {
   searched: string | undefined;
   /** The value in a search; undefined when it cannot be filtered by. */
   value: string | undefined;
+  /** Where the value leads. */
+  href?: string;
 }
 
 export interface FieldSection {
@@ -48,16 +52,22 @@ function recordFields(record: LogRecord): Field[] {
   const texts: [string, string | null | undefined][] = [
     ["service", record.service],
     ["event_name", record.event_name],
-    ["trace_id", record.trace_id],
-    ["span_id", record.span_id],
   ];
   for (const [name, value] of texts) if (value) shown.push(field(name, value, name));
+  const { trace_id: trace, span_id: span } = record;
+  if (trace) shown.push({ ...field("trace_id", trace, "trace_id"), href: recordTrace(record, trace) });
+  if (span) shown.push(field("span_id", span, "span_id"));
   if (record.observed_timestamp) {
     const text = record.observed_timestamp;
     shown.push({ name: "observed_timestamp", text, nested: false, searched: "observed_timestamp", value: undefined });
   }
   shown.push({ name: "id", text: record.id, nested: false, searched: undefined, value: undefined });
   return shown;
+}
+
+/** The trace that a record belongs to, at the record's span. */
+export function recordTrace(record: LogRecord, trace: string): string {
+  return traceUrl(trace, { span: record.span_id ?? undefined, at: serverTime(record.timestamp) });
 }
 
 /** What was sent, and the level where only the text says it. */
@@ -79,7 +89,7 @@ function field(name: string, value: Json, searched: string | undefined): Field {
 }
 
 /** On one line when it is short. */
-function jsonText(value: Json): string {
+export function jsonText(value: Json): string {
   const line = JSON.stringify(value);
   return line.length <= SHORT_JSON ? line : JSON.stringify(value, null, 2);
 }

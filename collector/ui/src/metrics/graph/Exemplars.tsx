@@ -2,8 +2,9 @@
 import type uPlot from "uplot";
 import { Link } from "../../app/Link";
 import { dayTime, type Zone } from "../../time/format";
+import { traceUrl } from "../../traces/state";
 import type { Drawing } from "../state";
-import { traceLink, type Exemplar } from "./exemplars";
+import type { Exemplar } from "./exemplars";
 import s from "./Graph.module.css";
 import { scaleOf } from "./plot";
 import type { Series } from "./series";
@@ -26,14 +27,14 @@ export function Exemplars({ plot, drawn, exemplars, series, drawing, zone }: Exe
   return (
     <div className={s.exemplars} style={{ left, top, width, height }} data-testid="exemplars">
       {exemplars.map((exemplar) => {
-        const { key, time, value, unit, trace, text } = exemplar;
+        const { key, time, value, unit, trace, span, text } = exemplar;
         // One whose value the axis does not reach lies on the graph's edge.
         const y = inside(plot.valToPos(value, scaleOf({ series, drawing }, unit)), height);
         const place = { left: inside(plot.valToPos(time / 1000, "x"), width), top: Number.isFinite(y) ? y : height };
         const told = `${dayTime(time, zone)}\nvalue: ${formatValue(value, unit)}\n${text}`;
         if (trace === undefined) return null;
         return (
-          <Link key={key} href={traceLink(trace, time)} style={place} title={told} aria-label={`Exemplar of ${formatValue(value, unit)}: trace ${trace}`} />
+          <Link key={key} href={traceUrl(trace, { span, at: time })} style={place} title={told} aria-label={`Exemplar of ${formatValue(value, unit)}: trace ${trace}`} />
         );
       })}
     </div>

@@ -1,8 +1,5 @@
 // Exemplars: single measurements behind a metric that name the trace they come from.
 import type { ExemplarSeries, Labels } from "../../api/prometheus";
-import { DEFAULT_STATE, logsUrl } from "../../logs/state";
-import { quoteValue } from "../../query/edit";
-import { absolute } from "../../time/range";
 import { seriesText } from "./names";
 import { readValue } from "./series";
 import { guessUnit, type Unit } from "./units";
@@ -16,6 +13,8 @@ export interface Exemplar {
   unit: Unit;
   /** Undefined when its labels name no trace. */
   trace: string | undefined;
+  /** The span of the trace that was measured, if it is named. */
+  span: string | undefined;
   /** Its own labels, then those of its series, for reading. */
   text: string;
 }
@@ -24,7 +23,7 @@ export interface Exemplar {
 export const MOST_EXEMPLARS = 200;
 
 const TRACE_LABELS = ["trace_id", "traceID", "traceId", "trace.id", "TraceID"];
-const AROUND_MS = 5 * 60_000;
+const SPAN_LABELS = ["span_id", "spanID", "spanId", "span.id", "SpanID"];
 
 /** Those with a number, the highest of them when there are too many, by time. */
 export function toExemplars(answers: readonly ExemplarSeries[]): { shown: Exemplar[]; found: number } {
@@ -37,7 +36,8 @@ export function toExemplars(answers: readonly ExemplarSeries[]): { shown: Exempl
 }
 
 function one(series: Labels, { labels, value, timestamp }: ExemplarSeries["exemplars"][number]): Exemplar {
-  const trace = TRACE_LABELS.map((name) => labels[name]).find((id) => id !== undefined && id !== "");
+  const idIn = (names: readonly string[]) => names.map((name) => labels[name]).find((id) => id !== undefined && id !== "");
+  const trace = idIn(TRACE_LABELS);
   const own = Object.entries(labels).map(([name, text]) => `${name}: ${text}`);
   return {
     key: `${timestamp} ${value} ${JSON.stringify(labels)} ${trace ?? JSON.stringify(series)}`,
@@ -45,12 +45,7 @@ function one(series: Labels, { labels, value, timestamp }: ExemplarSeries["exemp
     value: readValue(value),
     unit: guessUnit(series.__name__ ?? ""),
     trace,
+    span: idIn(SPAN_LABELS),
     text: [...own, seriesText(series)].join("\n"),
   };
-}
-
-/** Where a trace is shown: its records, from five minutes before to five after. */
-export function traceLink(trace: string, time: number): string {
-  const range = absolute({ start: Math.max(0, Math.floor(time) - AROUND_MS), end: Math.ceil(time) + AROUND_MS });
-  return logsUrl({ ...DEFAULT_STATE, query: `trace_id:${quoteValue(trace)}`, range });
 }

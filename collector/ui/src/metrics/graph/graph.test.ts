@@ -1,7 +1,7 @@
 // The numbers behind a graph: steps, columns, names, units and readings.
 import { describe, expect, test } from "vitest";
 import type { MatrixSeries } from "../../api/prometheus";
-import { MOST_EXEMPLARS, toExemplars, traceLink } from "./exemplars";
+import { MOST_EXEMPLARS, toExemplars } from "./exemplars";
 import { isolated, nextSorting, sorted, toggled } from "./legend";
 import { seriesNames, seriesText } from "./names";
 import { readings, shownReadings, stack } from "./readings";
@@ -203,7 +203,7 @@ describe("exemplars", () => {
   const answer = {
     seriesLabels: { __name__: "x_seconds_bucket", le: "1" },
     exemplars: [
-      { labels: { trace_id: "abc" }, value: "0.5", timestamp: 1600.5 },
+      { labels: { trace_id: "abc", span_id: "12" }, value: "0.5", timestamp: 1600.5 },
       { labels: { note: "none" }, value: "0.1", timestamp: 1601 },
       { labels: { traceID: "def" }, value: "NaN", timestamp: 1602 },
     ],
@@ -213,9 +213,9 @@ describe("exemplars", () => {
     const other = { ...answer, seriesLabels: { __name__: "x_seconds_bucket", le: "2" }, exemplars: answer.exemplars.slice(0, 1) };
     const { shown, found } = toExemplars([answer, other]);
     expect(found).toBe(2);
-    expect(shown.map(({ time, value, unit, trace }) => ({ time, value, unit, trace }))).toEqual([
-      { time: 1_600_500, value: 0.5, unit: "seconds", trace: "abc" },
-      { time: 1_601_000, value: 0.1, unit: "seconds", trace: undefined },
+    expect(shown.map(({ time, value, unit, trace, span }) => ({ time, value, unit, trace, span }))).toEqual([
+      { time: 1_600_500, value: 0.5, unit: "seconds", trace: "abc", span: "12" },
+      { time: 1_601_000, value: 0.1, unit: "seconds", trace: undefined, span: undefined },
     ]);
   });
 
@@ -223,11 +223,5 @@ describe("exemplars", () => {
     const exemplars = Array.from({ length: MOST_EXEMPLARS + 5 }, (_, n) => ({ labels: { trace_id: String(n) }, value: String(n), timestamp: n }));
     const { shown, found } = toExemplars([{ seriesLabels: {}, exemplars }]);
     expect([shown.length, found, shown[0]?.trace]).toEqual([MOST_EXEMPLARS, MOST_EXEMPLARS + 5, "5"]);
-  });
-
-  test("a trace leads to its records around that time", () => {
-    const { searchParams } = new URL(traceLink("abc", Date.UTC(2026, 0, 2, 3, 4, 5, 600)), "http://x");
-    expect(searchParams.get("q")).toBe("trace_id:abc");
-    expect([searchParams.get("from"), searchParams.get("to")]).toEqual(["2026-01-02T02:59:05.600Z", "2026-01-02T03:09:05.600Z"]);
   });
 });
