@@ -16,6 +16,8 @@ pub(crate) const SPAN_SECONDS: u64 = 86_400;
 const BATCH: u64 = 1_000;
 /// Connections that send.
 const CONNECTIONS: u64 = 4;
+/// How long sending may take; the generator stops then, and the answers would be wrong.
+const MOST_SECONDS: &str = "3600";
 
 /// A corpus file.
 #[derive(Debug)]
@@ -108,24 +110,8 @@ impl Corpus {
     ///
     /// The generator fails, or a request was refused for good.
     pub(crate) async fn send(&self, loadgen: &Path, server: &Server) -> anyhow::Result<Sent> {
-        let mut command = Command::new(loadgen);
-        command
-            .args(["send", "--content-type", "application/x-protobuf"])
-            .args(["--url", &format!("{}/v1/logs", server.otlp)])
-            .arg("--corpus")
-            .arg(&self.file)
-            .args(["--connections", &CONNECTIONS.to_string()])
-            .args(["--pid", &server.process.0.to_string()])
-            .arg("--disk")
-            .arg(server.data_dir())
-            .args(["--flush-url", &format!("{}/-/flush", server.url)])
-            .args(["--flush-method", "POST", "--settle-seconds", "60"]);
-        let output = run(command).await?;
-        let sent: Sent =
-            serde_json::from_slice(&output.stdout).context("read what loadgen printed")?;
-        let failed = sent.figure("failed_requests")?;
-        ensure!(failed == 0.0, "{failed} requests were refused for good");
-        Ok(sent)
+        let url = format!("{}/v1/logs", server.otlp);
+        send(loadgen, &self.file, &url, server, &[]).await
     }
 
     /// Removes the file.
@@ -151,7 +137,52 @@ impl Sent {
     }
 }
 
-async fn run(mut command: Command) -> anyhow::Result<Output> {
+/// Sends a corpus file to `url` of a server at full speed, seals it as far as the server can be told
+/// to, and waits until it is quiet. `more` are further arguments of the generator.
+///
+/// # Errors
+///
+/// The generator fails, or a request was refused for good.
+pub(crate) async fn send(
+    loadgen: &Path,
+    file: &Path,
+    url: &str,
+    server: &Server,
+    more: &[&str],
+) -> anyhow::Result<Sent> {
+    let mut command = Command::new(loadgen);
+    command
+        .args(["send", "--content-type", "application/x-protobuf"])
+        .args(["--url", url])
+        .arg("--corpus")
+        .arg(file)
+        .args(["--connections", &CONNECTIONS.to_string()])
+        .args(["--max-seconds", MOST_SECONDS])
+        .args(["--pid", &server.process.0.to_string()])
+        .arg("--disk")
+        .arg(server.data_dir())
+        .args(["--settle-seconds", "60"])
+        .args(more);
+    if let Some((method, url)) = server.flush() {
+        command.args(["--flush-url", &url, "--flush-method", method]);
+    }
+    let output = run(command).await?;
+    let sent: Sent = serde_json::from_slice(&output.stdout).context("read what loadgen printed")?;
+    let failed = sent.figure("failed_requests")?;
+    let reason = sent.others.get("first_error");
+    ensure!(
+        failed == 0.0,
+        "{failed} requests were refused for good, the first: {reason:?}"
+    );
+    Ok(sent)
+}
+
+/// Runs the generator.
+///
+/// # Errors
+///
+/// It cannot be started or fails.
+pub(crate) async fn run(mut command: Command) -> anyhow::Result<Output> {
     let output = command.kill_on_drop(true).output().await;
     let output = output.with_context(|| format!("start {:?}", command.as_std().get_program()))?;
     if !output.status.success() {

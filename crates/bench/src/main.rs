@@ -7,6 +7,7 @@
 
 mod corpus;
 mod logs;
+mod metrics;
 mod mixed;
 mod process;
 mod queries;
@@ -16,6 +17,8 @@ mod yardstick;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+
+use crate::server::Peer;
 
 /// Measures a server binary.
 #[derive(Debug, Parser)]
@@ -34,6 +37,19 @@ enum Measurement {
         /// Sizes at which the queries are measured, as multiples of the corpus, ascending.
         #[arg(long, value_delimiter = ',', default_value = "1")]
         sizes: Vec<u32>,
+    },
+    /// Remote write and five PromQL queries, beside Prometheus and VictoriaMetrics.
+    Metrics {
+        #[command(flatten)]
+        setup: Setup,
+        #[command(flatten)]
+        shape: metrics::Shape,
+        /// Prometheus' binary.
+        #[arg(long)]
+        prometheus: Option<PathBuf>,
+        /// VictoriaMetrics' binary.
+        #[arg(long)]
+        victoria_metrics: Option<PathBuf>,
     },
     /// Ingest at full speed while clients search and follow, beside the same searches when idle.
     Mixed {
@@ -71,6 +87,18 @@ async fn main() -> anyhow::Result<()> {
     let _installed = rustls::crypto::ring::default_provider().install_default();
     match Arguments::parse().measurement {
         Measurement::Logs { setup, sizes } => logs::measure(&setup, &sizes).await,
+        Measurement::Metrics {
+            setup,
+            shape,
+            prometheus,
+            victoria_metrics,
+        } => {
+            let peers = [
+                (Peer::Prometheus, prometheus),
+                (Peer::VictoriaMetrics, victoria_metrics),
+            ];
+            metrics::measure(&setup, &shape, peers).await
+        }
         Measurement::Mixed {
             setup,
             searchers,

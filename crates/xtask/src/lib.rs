@@ -9,6 +9,7 @@ pub mod children;
 pub mod demo;
 pub mod dependencies;
 pub mod fault;
+pub mod gate;
 pub mod mail;
 pub mod postgres;
 pub mod prerequisite;

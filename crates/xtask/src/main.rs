@@ -10,7 +10,7 @@ use xtask::demo::{Demo, DemoOptions, DemoState, Ports};
 use xtask::fault::Fault;
 use xtask::postgres::Binaries;
 use xtask::prerequisite::Prerequisite;
-use xtask::{checks, workspace};
+use xtask::{checks, gate, workspace};
 
 /// The workspace's chores.
 #[derive(Debug, Parser)]
@@ -40,6 +40,8 @@ enum Task {
     Test,
     /// Checks format, lints and the rules about dependencies.
     Lint,
+    /// Counts what ingest costs and compares with the limits.
+    Gate,
     /// `lint`, then `test`.
     Ci,
     /// Builds the web UI.
@@ -74,6 +76,7 @@ async fn main() -> anyhow::Result<()> {
         }
         Task::Test => checks::test(&root).await,
         Task::Lint => checks::lint(&root).await,
+        Task::Gate => gate::check(&root).await,
         Task::Ci => checks::ci(&root).await,
         Task::Ui => {
             Prerequisite::Node.ensure().await?;

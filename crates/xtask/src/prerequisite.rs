@@ -18,6 +18,8 @@ pub enum Prerequisite {
     Postgres,
     /// A browser: tests the web UI.
     Chromium,
+    /// Counts instructions.
+    Valgrind,
 }
 
 impl Prerequisite {
@@ -26,6 +28,7 @@ impl Prerequisite {
             Self::Node => "Node.js with npm",
             Self::Postgres => "the PostgreSQL server",
             Self::Chromium => "the Chromium browser",
+            Self::Valgrind => "valgrind",
         }
     }
 
@@ -34,6 +37,7 @@ impl Prerequisite {
             Self::Node => &["nodejs", "npm"],
             Self::Postgres => &["postgresql"],
             Self::Chromium => &["chromium"],
+            Self::Valgrind => &["valgrind"],
         }
     }
 
@@ -43,6 +47,7 @@ impl Prerequisite {
             Self::Node => on_path("node") && on_path("npm"),
             Self::Postgres => Binaries::find().is_some(),
             Self::Chromium => on_path("chromium"),
+            Self::Valgrind => on_path("valgrind"),
         }
     }
 

@@ -54,8 +54,32 @@ pub async fn build<const N: usize>(
     root: &Path,
     packages: [&str; N],
 ) -> anyhow::Result<[PathBuf; N]> {
+    let built = build_targets(root, &["--bins"]).await?;
+    let mut programs = packages.map(|_| PathBuf::new());
+    for (package, program) in packages.iter().zip(&mut programs) {
+        let found = built.iter().find(|(name, _)| name == package);
+        let (_, path) = found.with_context(|| format!("cargo built no program {package}"))?;
+        *program = path.clone();
+    }
+    Ok(programs)
+}
+
+/// Builds an example, as far as it is not, and tells where it is.
+///
+/// # Errors
+///
+/// As [`build`].
+pub async fn build_example(root: &Path, example: &str) -> anyhow::Result<PathBuf> {
+    let built = build_targets(root, &["--example", example]).await?;
+    let found = built.into_iter().find(|(name, _)| name == example);
+    let (_, path) = found.with_context(|| format!("cargo built no example {example}"))?;
+    Ok(path)
+}
+
+/// Builds targets of the workspace; names and files of the programs among them.
+async fn build_targets(root: &Path, targets: &[&str]) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut command = cargo(root);
-    command.args(["build", "--workspace", "--bins"]);
+    command.args(["build", "--workspace"]).args(targets);
     command.args(["--message-format", "json-render-diagnostics"]);
     let mut child = command
         .stdout(Stdio::piped())
@@ -63,27 +87,18 @@ pub async fn build<const N: usize>(
         .context("start cargo")?;
     let stdout = child.stdout.take().context("read cargo's messages")?;
     let mut lines = BufReader::new(stdout).lines();
-    let mut programs = packages.map(|_| PathBuf::new());
+    let mut programs = Vec::new();
     while let Some(line) = lines.next_line().await.context("read cargo's messages")? {
         let message: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        let Some(program) = message["executable"].as_str() else {
-            continue;
-        };
         let name = message["target"]["name"].as_str();
-        if let Some(index) = packages.iter().position(|package| name == Some(package)) {
-            programs[index] = program.into();
+        if let (Some(program), Some(name)) = (message["executable"].as_str(), name) {
+            programs.push((name.to_owned(), program.into()));
         }
     }
     let status = child.wait().await.context("wait for cargo")?;
-    if !status.success() {
-        bail!("the build failed ({status})");
-    }
-    match programs
-        .iter()
-        .position(|program| program.as_os_str().is_empty())
-    {
-        Some(missing) => bail!("cargo built no program {}", packages[missing]),
-        None => Ok(programs),
+    match status.success() {
+        true => Ok(programs),
+        false => bail!("the build failed ({status})"),
     }
 }
 
