@@ -40,7 +40,7 @@ enum Task {
     Test,
     /// Checks format, lints and the rules about dependencies.
     Lint,
-    /// Counts what ingest costs and compares with the limits.
+    /// Counts instructions and bytes of ingest and holds them against limits.
     Gate,
     /// `lint`, then `test`.
     Ci,
