@@ -84,6 +84,16 @@ impl ValueCounts {
         }
     }
 
+    /// Adds what was counted elsewhere, of other records.
+    pub fn merge(&mut self, other: Self) {
+        self.missing += other.missing;
+        self.forgotten += other.forgotten;
+        self.distinct = self.distinct.max(other.distinct);
+        for (value, count) in other.counts {
+            self.add(&value, count);
+        }
+    }
+
     /// Halves the memory taken.
     fn forget_rare(&mut self) {
         let mut entries: Vec<(Box<str>, u64)> = self.counts.drain().collect();
@@ -149,6 +159,24 @@ mod tests {
         assert_eq!((found.distinct, found.other, found.missing), (4, 2, 2));
         assert!(!found.truncated);
         assert_eq!(counts.top(9).other, 0);
+    }
+
+    #[test]
+    fn what_was_counted_in_parts_adds_up() {
+        let mut counts = ValueCounts::new(1 << 20);
+        counts.add_column(&StringArray::from(vec![Some("a"), None, Some("b")]));
+        let mut others = ValueCounts::new(1 << 20);
+        others.add_column(&StringArray::from(vec![Some("b"), None, Some("c")]));
+        counts.merge(others);
+        let found = counts.top(2);
+        assert_eq!(found.values, top(&[("b", 2), ("a", 1)]));
+        assert_eq!((found.distinct, found.other, found.missing), (3, 1, 2));
+        let mut forgetful = ValueCounts::new(0);
+        forgetful.add("a", 4);
+        let mut counts = ValueCounts::new(1 << 20);
+        counts.merge(forgetful);
+        let found = counts.top(1);
+        assert!(found.truncated && found.other == 4, "{found:?}");
     }
 
     #[test]

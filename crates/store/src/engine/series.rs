@@ -68,7 +68,7 @@ impl Store {
     ) -> Result<Vec<MetricMetadata>, QueryError> {
         self.inner.check_ready()?;
         let everything = self.series(tenant).snapshot(TimeRange::ALL).await?;
-        Ok(everything.metadata()?)
+        Ok(blocking("read metadata of metrics", move || everything.metadata()).await?)
     }
 
     /// The exemplars of a tenant's series; see [`TenantSeries::exemplars`].

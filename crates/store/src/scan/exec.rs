@@ -18,12 +18,11 @@ use datafusion::physical_plan::{
 };
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use parquet::arrow::arrow_reader::RowSelection;
 use query::schema::Table;
 
 use super::filter::Filter;
 use super::pieces::{Piece, Pieces, Share};
-use super::select::{physical_of, places, refine, select, to_logical};
+use super::select::{Selected, Wanted, physical_of, select, to_logical};
 use super::snapshot::Snapshot;
 use super::stats::{OnDamage, ScanStats};
 use super::top::Top;
@@ -155,15 +154,14 @@ impl Reading {
                 return Ok(None);
             };
             let selected = self.select(&piece).await;
-            let Some(Some(mut selection)) = self.pieces.tolerate(selected)? else {
+            let Some(Some(mut selected)) = self.pieces.tolerate(selected)? else {
                 continue;
             };
-            if selection.row_count() > self.left {
-                let first = (0..selection.row_count()).map(|row| Some(row < self.left));
-                selection = refine(selection, first.collect());
+            if selected.count() > self.left {
+                selected.truncate(self.left)?;
             }
-            self.left -= selection.row_count();
-            let batches = read_logical(piece, &self.schema, &selection);
+            self.left -= selected.count();
+            let batches = read_logical(piece, &self.schema, &selected);
             match self.pieces.tolerate(batches)? {
                 Some(batches) => return Ok(Some(self.tolerant(batches))),
                 None => continue,
@@ -173,16 +171,16 @@ impl Reading {
     }
 
     /// The matching rows of a piece that are wanted; `None` when there is none.
-    async fn select(&mut self, piece: &Piece) -> Result<Option<RowSelection>, StoreError> {
-        let Some(selection) = select(piece, &self.filter).await? else {
+    async fn select(&mut self, piece: &Piece) -> Result<Option<Selected>, StoreError> {
+        let wanted = Wanted::Columns(Arc::clone(&self.schema));
+        let Some(mut selected) = select(piece, &self.filter, &wanted).await? else {
             return Ok(None);
         };
-        let Some(top) = &mut self.top else {
-            return Ok(Some(selection));
-        };
-        let places = places(piece, &selection).await?;
-        let best = refine(selection, top.offer(&places));
-        Ok(Some(best).filter(RowSelection::selects_any))
+        if let Some(top) = &mut self.top {
+            let places = selected.places(piece).await?;
+            selected.refine(top.offer(&places))?;
+        }
+        Ok(Some(selected).filter(|selected| !selected.is_empty()))
     }
 
     /// The batches until damage is met, when the query may go on without.
@@ -207,20 +205,19 @@ impl Reading {
 pub(super) fn read_logical(
     piece: Piece,
     schema: &SchemaRef,
-    selection: &RowSelection,
+    selected: &Selected,
 ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
     let columns = physical_of(schema, &piece.schema());
     let schema = Arc::clone(schema);
     if columns.is_empty() {
-        let rows = selection.row_count();
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let options = RecordBatchOptions::new().with_row_count(Some(selected.count()));
         let nothing =
             RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)
                 .map_err(|err| super::pieces::internal("count rows", err))?;
         let batch = to_logical(&piece, &schema, &nothing);
         return Ok(stream::iter([batch]).boxed());
     }
-    let batches = piece.stream(&columns, selection, BATCH_ROWS)?;
+    let batches = selected.stream(&piece, &columns, BATCH_ROWS)?;
     Ok(batches
         .map(move |batch| to_logical(&piece, &schema, &batch?))
         .boxed())

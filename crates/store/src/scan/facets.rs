@@ -10,9 +10,10 @@ use super::field_values::FieldValues;
 use super::matches::{LogFilter, Matches};
 use super::session::{QueryBounds, within};
 use super::snapshot::Snapshot;
-use super::stats::{OnDamage, ScanStats};
-use crate::error::QueryError;
-use crate::search::{FacetPage, LogFacets, Order};
+use super::stats::ScanStats;
+use super::tasks::{TASKS, shared};
+use crate::error::{QueryError, StoreError};
+use crate::search::{FacetPage, LogFacets};
 
 /// Memory that the counts of one query's fields take together, at most this part of its bound.
 const MEMORY_PART: usize = 4;
@@ -33,10 +34,12 @@ pub async fn log_facets(
     let filter = LogFilter::compile(&facets.query, facets.range, bounds, now)?;
     let values = FieldValues::new(facets.fields.iter().map(String::as_str), bounds)?;
     let stats = Arc::new(ScanStats::default());
-    let each = bounds.memory_bytes / MEMORY_PART / facets.fields.len().max(1);
-    let mut counts = vec![ValueCounts::new(each); facets.fields.len()];
-    let counting = count(snapshot, &filter, &values, &stats, &mut counts);
-    within(bounds.timeout, counting).await?;
+    // Each task counts on its own, and then there are the sums.
+    let counting = facets.fields.len().max(1) * (TASKS + 1);
+    let each = bounds.memory_bytes / MEMORY_PART / counting;
+    let counts = vec![ValueCounts::new(each); facets.fields.len()];
+    let counting = count(snapshot, &filter, &values, &stats, counts);
+    let counts = within(bounds.timeout, async { Ok(counting.await?) }).await?;
     let warnings = stats.warnings();
     let fields = facets.fields.iter().cloned();
     Ok(FacetPage {
@@ -49,17 +52,35 @@ pub async fn log_facets(
     })
 }
 
-/// Adds the values of every matching row to the counts of their fields.
-async fn count(
+/// The counts of the fields' values, with those of every matching row. `counts` are empty.
+pub(super) async fn count(
     snapshot: &Snapshot,
     filter: &LogFilter,
     values: &FieldValues,
     stats: &Arc<ScanStats>,
-    counts: &mut [ValueCounts],
-) -> Result<(), QueryError> {
-    let mut matches = Matches::new(snapshot, filter, Order::Newest, stats, OnDamage::Warn)?;
-    while let Some((piece, selection)) = matches.next().await? {
-        let Some(mut batches) = matches.tolerate(values.read(piece, &selection))? else {
+    counts: Vec<ValueCounts>,
+) -> Result<Vec<ValueCounts>, StoreError> {
+    let shares = Matches::shared_out(snapshot, filter, &values.wanted(), stats)?;
+    let counting = shares
+        .into_iter()
+        .map(|matches| count_share(matches, values.clone(), counts.clone()));
+    let mut all = counts.clone();
+    for share in shared(counting).await? {
+        for (all, counts) in all.iter_mut().zip(share?) {
+            all.merge(counts);
+        }
+    }
+    Ok(all)
+}
+
+/// Adds the values of every matching row of a share.
+async fn count_share(
+    mut matches: Matches,
+    values: FieldValues,
+    mut counts: Vec<ValueCounts>,
+) -> Result<Vec<ValueCounts>, StoreError> {
+    while let Some((piece, selected)) = matches.next().await? {
+        let Some(mut batches) = matches.tolerate(values.read(piece, &selected))? else {
             continue;
         };
         while let Some(Some(columns)) = matches.tolerate(batches.try_next().await)? {
@@ -68,5 +89,5 @@ async fn count(
             }
         }
     }
-    Ok(())
+    Ok(counts)
 }

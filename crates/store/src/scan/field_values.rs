@@ -10,12 +10,12 @@ use datafusion::physical_expr::utils::reassign_expr_columns;
 use datafusion::physical_plan::PhysicalExpr;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use parquet::arrow::arrow_reader::RowSelection;
 use query::schema::{Keys, Table};
 use query::search::group_value;
 
 use super::exec::read_logical;
 use super::pieces::{Piece, internal};
+use super::select::{Selected, Wanted};
 use super::session::{QueryBounds, query_error, session, syntax_error};
 use crate::error::{QueryError, StoreError};
 
@@ -85,14 +85,19 @@ impl FieldValues {
         texts.is_valid(0).then(|| texts.value(0).to_owned())
     }
 
+    /// What is read of rows for their texts.
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted::Columns(Arc::clone(&self.schema))
+    }
+
     /// The fields' texts of the selected rows, in batches: a column for each field, null where a
     /// record lacks it.
     pub(super) fn read(
         &self,
         piece: Piece,
-        selection: &RowSelection,
+        selected: &Selected,
     ) -> Result<BoxStream<'static, Result<Vec<StringArray>, StoreError>>, StoreError> {
-        let batches = read_logical(piece, &self.schema, selection)?;
+        let batches = read_logical(piece, &self.schema, selected)?;
         let values = self.values.clone();
         Ok(batches
             .map(move |batch| {

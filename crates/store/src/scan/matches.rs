@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use model::{LogRecord, TimeRange};
-use parquet::arrow::arrow_reader::RowSelection;
 use query::schema::Table;
 
 use super::filter::{Filter, Times};
 use super::pieces::{Piece, Pieces, Share};
 use super::records::{make_filter, read_selected};
-use super::select::select;
+use super::select::{Selected, Wanted, select};
 use super::session::{QueryBounds, syntax_error};
 use super::snapshot::Snapshot;
 use super::stats::{OnDamage, ScanStats};
+use super::tasks::TASKS;
 use crate::error::{QueryError, StoreError};
 use crate::search::{FoundRecord, Order};
 
@@ -68,10 +68,17 @@ impl LogFilter {
     /// A condition that fails on a record, or data that cannot be read.
     pub async fn records(&self, snapshot: &Snapshot) -> Result<Vec<FoundRecord>, QueryError> {
         let stats = Arc::new(ScanStats::default());
-        let mut matches = Matches::new(snapshot, self, Order::Oldest, &stats, OnDamage::Fail)?;
+        let mut matches = Matches::new(
+            snapshot,
+            self,
+            Wanted::Rows,
+            Order::Oldest,
+            &stats,
+            OnDamage::Fail,
+        )?;
         let mut records = Vec::new();
-        while let Some((piece, selection)) = matches.next().await? {
-            let rows = read_selected::<LogRecord>(&piece, &selection).await?;
+        while let Some((piece, selected)) = matches.next().await? {
+            let rows = read_selected::<LogRecord>(&piece, &selected).await?;
             records.extend(
                 rows.into_iter()
                     .map(|(seq, record)| FoundRecord { seq, record }),
@@ -86,12 +93,15 @@ impl LogFilter {
 pub(super) struct Matches {
     pieces: Pieces,
     filter: Arc<Filter>,
+    wanted: Wanted,
 }
 
 impl Matches {
+    /// All of them. `wanted` is what will be read of the matching rows.
     pub(super) fn new(
         snapshot: &Snapshot,
         filter: &LogFilter,
+        wanted: Wanted,
         order: Order,
         stats: &Arc<ScanStats>,
         on_damage: OnDamage,
@@ -105,11 +115,42 @@ impl Matches {
             Arc::clone(stats),
             on_damage,
         )?;
-        Ok(Self { pieces, filter })
+        Ok(Self {
+            pieces,
+            filter,
+            wanted,
+        })
+    }
+
+    /// All of them, newest first, shared out among several tasks; what is damaged is left out.
+    pub(super) fn shared_out(
+        snapshot: &Snapshot,
+        filter: &LogFilter,
+        wanted: &Wanted,
+        stats: &Arc<ScanStats>,
+    ) -> Result<Vec<Self>, StoreError> {
+        let shares = (0..TASKS).map(|index| Share { index, of: TASKS });
+        let matches = shares.map(|share| {
+            let filter = Arc::clone(filter.filter());
+            let pieces = Pieces::new(
+                snapshot,
+                Arc::clone(&filter),
+                Order::Newest,
+                share,
+                Arc::clone(stats),
+                OnDamage::Warn,
+            )?;
+            Ok(Self {
+                pieces,
+                filter,
+                wanted: wanted.clone(),
+            })
+        });
+        matches.collect()
     }
 
     /// The next piece and its matching rows.
-    pub(super) async fn next(&mut self) -> Result<Option<(Piece, RowSelection)>, StoreError> {
+    pub(super) async fn next(&mut self) -> Result<Option<(Piece, Selected)>, StoreError> {
         loop {
             // A piece in memory is read without waiting; others get their turn here, and a query
             // that nobody waits for ends.
@@ -117,9 +158,9 @@ impl Matches {
             let Some(piece) = self.pieces.next().await? else {
                 return Ok(None);
             };
-            let selected = select(&piece, &self.filter).await;
-            if let Some(Some(selection)) = self.pieces.tolerate(selected)? {
-                return Ok(Some((piece, selection)));
+            let selected = select(&piece, &self.filter, &self.wanted).await;
+            if let Some(Some(selected)) = self.pieces.tolerate(selected)? {
+                return Ok(Some((piece, selected)));
             }
         }
     }

@@ -18,6 +18,7 @@ use super::exec::read_logical;
 use super::matches::{LogFilter, Matches};
 use super::pieces::{Piece, internal};
 use super::records::read_selected;
+use super::select::Wanted;
 use super::session::{QueryBounds, within};
 use super::snapshot::Snapshot;
 use super::stats::{OnDamage, ScanStats};
@@ -167,16 +168,19 @@ impl Mining<'_> {
         let columns = columns();
         let mut seen = Seen::default();
         let (stats, damage) = (&self.stats, OnDamage::Warn);
-        let mut matches = Matches::new(self.snapshot, filter, Order::Newest, stats, damage)?;
-        while let Some((piece, selection)) = matches.next().await? {
+        // Which rows are read is known later, so what checks read is not kept for them.
+        let wanted = Wanted::Columns(Arc::new(Schema::empty()));
+        let mut matches =
+            Matches::new(self.snapshot, filter, wanted, Order::Newest, stats, damage)?;
+        while let Some((piece, selected)) = matches.next().await? {
             let stride = seen.stride();
-            let rows = chosen(&selection, stride, seen.records);
-            seen.records += selection.row_count() as u64;
+            let rows = chosen(selected.rows(), stride, seen.records);
+            seen.records += selected.count() as u64;
             if rows.is_empty() {
                 continue;
             }
             let number = self.pieces.len();
-            let batches = read_logical(piece.clone(), &columns, &selection_of(&rows));
+            let batches = read_logical(piece.clone(), &columns, &selection_of(&rows).into());
             let Some(mut batches) = matches.tolerate(batches)? else {
                 continue;
             };
@@ -268,7 +272,7 @@ async fn samples(
         };
         rows.sort_unstable();
         let selection = selection_of(&rows.iter().map(|(row, _)| *row).collect::<Vec<_>>());
-        let records = read_selected::<LogRecord>(piece, &selection).await?;
+        let records = read_selected::<LogRecord>(piece, &selection.into()).await?;
         for ((_, pattern), record) in rows.into_iter().zip(records) {
             let of_pattern = samples.entry(pattern).or_default();
             of_pattern.push(found_record(record));

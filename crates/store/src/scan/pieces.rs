@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, BooleanBufferBuilder};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use futures::stream::{self, BoxStream};
@@ -94,31 +94,6 @@ impl Piece {
                     .map_err(|err| internal("read open rows", err))?;
                 Ok(stream::iter([Ok(selected)]).boxed())
             }
-        }
-    }
-
-    /// As [`Piece::stream`], in one batch.
-    pub(super) async fn read(
-        &self,
-        columns: &[usize],
-        selection: &RowSelection,
-    ) -> Result<RecordBatch, StoreError> {
-        let batches: Vec<RecordBatch> = self
-            .stream(columns, selection, selection.row_count().max(1))?
-            .try_collect()
-            .await?;
-        match batches.as_slice() {
-            [only] => Ok(only.clone()),
-            [] => {
-                let mut columns = columns.to_vec();
-                columns.sort_unstable();
-                columns.dedup();
-                let schema = self.schema().project(&columns);
-                let schema = schema.map_err(|err| internal("project columns", err))?;
-                Ok(RecordBatch::new_empty(Arc::new(schema)))
-            }
-            several => concat_batches(&several[0].schema(), several)
-                .map_err(|err| internal("join batches", err)),
         }
     }
 

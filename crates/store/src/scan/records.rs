@@ -7,13 +7,12 @@ use arrow::array::BooleanArray;
 use datafusion::logical_expr::{Expr, ident, lit};
 use futures::TryStreamExt;
 use model::{LogRecord, Seq, Span, TimeRange, TraceId};
-use parquet::arrow::arrow_reader::RowSelection;
 use query::plans::Cursor;
 use query::schema::{self, Keys, Table};
 
 use super::filter::{Filter, Times};
 use super::pieces::{Piece, Pieces, Share};
-use super::select::{places, refine, select};
+use super::select::{Selected, Wanted, select};
 use super::session::{QueryBounds, query_error, session, syntax_error, within};
 use super::snapshot::Snapshot;
 use super::stats::{OnDamage, ScanStats};
@@ -147,7 +146,7 @@ pub(super) fn make_filter(
 /// Rows of a piece that were among the best when it was visited.
 struct Kept {
     piece: Piece,
-    selection: RowSelection,
+    selected: Selected,
     places: Vec<Place>,
 }
 
@@ -187,7 +186,7 @@ pub(super) async fn top_rows<R: Row>(
         }
         for found in shared(visited).await? {
             if let Some(Some(found)) = pieces.tolerate(found)? {
-                kept.extend(found.offered_to(&mut top));
+                kept.extend(found.offered_to(&mut top)?);
             }
         }
         at_once = TASKS;
@@ -206,44 +205,47 @@ pub(super) async fn top_rows<R: Row>(
 
 /// The matching rows of a piece; `None` when there is none.
 async fn find(piece: Piece, filter: Arc<Filter>) -> Result<Option<Kept>, StoreError> {
-    let Some(selection) = select(&piece, &filter).await? else {
+    let Some(mut selected) = select(&piece, &filter, &Wanted::Rows).await? else {
         return Ok(None);
     };
-    let places = places(&piece, &selection).await?;
+    let places = selected.places(&piece).await?;
     Ok(Some(Kept {
         piece,
-        selection,
+        selected,
         places,
     }))
 }
 
 impl Kept {
     /// The rows among them that belong to `top` now, if any.
-    fn offered_to(mut self, top: &mut Top) -> Option<Self> {
+    fn offered_to(mut self, top: &mut Top) -> Result<Option<Self>, StoreError> {
         let mask = top.offer(&self.places);
         let mut belongs = mask.values().iter();
         self.places.retain(|_| belongs.next().unwrap_or_default());
-        self.selection = refine(self.selection, mask);
-        (!self.places.is_empty()).then_some(self)
+        self.selected.refine(mask)?;
+        Ok((!self.places.is_empty()).then_some(self))
     }
 }
 
-async fn read_rows<R: Row>(kept: Kept, mask: BooleanArray) -> Result<Vec<(Seq, R)>, StoreError> {
-    let selection = refine(kept.selection, mask);
-    if !selection.selects_any() {
+async fn read_rows<R: Row>(
+    mut kept: Kept,
+    mask: BooleanArray,
+) -> Result<Vec<(Seq, R)>, StoreError> {
+    kept.selected.refine(mask)?;
+    if kept.selected.is_empty() {
         return Ok(Vec::new());
     }
-    read_selected(&kept.piece, &selection).await
+    read_selected(&kept.piece, &kept.selected).await
 }
 
 /// The selected rows of a piece, whole.
 pub(super) async fn read_selected<R: Row>(
     piece: &Piece,
-    selection: &RowSelection,
+    selected: &Selected,
 ) -> Result<Vec<(Seq, R)>, StoreError> {
     let columns: Vec<usize> = (0..piece.schema().fields().len()).collect();
-    let mut batches = piece.stream(&columns, selection, BATCH_ROWS)?;
-    let mut rows = Vec::with_capacity(selection.row_count());
+    let mut batches = selected.stream(piece, &columns, BATCH_ROWS)?;
+    let mut rows = Vec::with_capacity(selected.count());
     while let Some(batch) = batches.try_next().await? {
         let decoded = decode::<R>(&batch).map_err(|err| piece.columns_error(err))?;
         rows.extend(decoded);

@@ -1,12 +1,16 @@
-//! Finds the matching rows of one piece, reading as few columns of as few rows as it can.
+//! Finds the matching rows of one piece, reading as few columns of as few rows as it can, and none
+//! of them twice.
+
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::{and, prep_null_mask_filter};
-use arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampNanosecondType};
+use arrow::compute::{and, concat_batches, prep_null_mask_filter};
+use arrow::datatypes::{FieldRef, Int64Type, Schema, SchemaRef, TimestampNanosecondType};
 use datafusion::physical_plan::PhysicalExpr;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::RowSelection;
 use query::schema;
-use std::sync::Arc;
 
 use super::filter::{Filter, Stage};
 use super::pieces::{Piece, internal};
@@ -14,7 +18,201 @@ use super::top::Place;
 use crate::columns::logical::{logical_column, physical_columns};
 use crate::error::StoreError;
 
-/// The matching rows of a piece; `None` when there is none.
+/// Some rows of a piece, and what has been read of them.
+#[derive(Debug, Clone)]
+pub(super) struct Selected {
+    rows: RowSelection,
+    /// Physical columns that checks have read and that are asked for again, of these rows.
+    columns: Vec<(FieldRef, ArrayRef)>,
+}
+
+impl From<RowSelection> for Selected {
+    /// Rows of which nothing has been read.
+    fn from(rows: RowSelection) -> Self {
+        Self {
+            rows,
+            columns: Vec::new(),
+        }
+    }
+}
+
+impl Selected {
+    pub(super) fn rows(&self) -> &RowSelection {
+        &self.rows
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.rows.row_count()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        !self.rows.selects_any()
+    }
+
+    /// Keeps those rows whose bit in `mask` is set.
+    pub(super) fn refine(&mut self, mask: BooleanArray) -> Result<(), StoreError> {
+        let mask = match mask.null_count() {
+            0 => mask,
+            _ => prep_null_mask_filter(&mask),
+        };
+        if mask.true_count() == mask.len() {
+            return Ok(());
+        }
+        for (_, column) in &mut self.columns {
+            *column = arrow::compute::filter(column, &mask)
+                .map_err(|err| internal("keep rows that match", err))?;
+        }
+        let rows = std::mem::take(&mut self.rows);
+        self.rows = rows.and_then(&RowSelection::from_filters(&[mask]));
+        Ok(())
+    }
+
+    /// Keeps the first `rows` rows.
+    pub(super) fn truncate(&mut self, rows: usize) -> Result<(), StoreError> {
+        let all = self.count();
+        self.refine((0..all).map(|row| Some(row < rows)).collect())
+    }
+
+    /// Remembers a column of these rows.
+    fn remember(&mut self, field: &FieldRef, column: &ArrayRef) {
+        if self.known(field.name()).is_none() {
+            self.columns.push((Arc::clone(field), Arc::clone(column)));
+        }
+    }
+
+    fn known(&self, name: &str) -> Option<&ArrayRef> {
+        let mut columns = self.columns.iter();
+        columns
+            .find(|(field, _)| field.name() == name)
+            .map(|(_, column)| column)
+    }
+
+    /// The physical columns at the indices `columns`, in the file's order, of these rows, in
+    /// batches of at most `batch_rows` rows.
+    pub(super) fn stream(
+        &self,
+        piece: &Piece,
+        columns: &[usize],
+        batch_rows: usize,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
+        let mut columns = columns.to_vec();
+        columns.sort_unstable();
+        columns.dedup();
+        let schema = piece.schema().project(&columns);
+        let schema = Arc::new(schema.map_err(|err| internal("project columns", err))?);
+        let known: Vec<Option<ArrayRef>> = schema
+            .fields()
+            .iter()
+            .map(|field| self.known(field.name()).cloned())
+            .collect();
+        if known.iter().all(Option::is_none) {
+            return piece.stream(&columns, &self.rows, batch_rows);
+        }
+        let unread = columns.iter().zip(&known);
+        let unread: Vec<usize> = unread
+            .filter(|(_, known)| known.is_none())
+            .map(|(column, _)| *column)
+            .collect();
+        let others = match unread.is_empty() {
+            true => stream::iter(without_columns(self.count(), batch_rows)).boxed(),
+            false => piece.stream(&unread, &self.rows, batch_rows)?,
+        };
+        let mut first = 0;
+        Ok(others
+            .map(move |others| {
+                let others = others?;
+                let mut read = others.columns().iter();
+                let columns = known.iter().filter_map(|known| match known {
+                    Some(column) => Some(column.slice(first, others.num_rows())),
+                    None => read.next().cloned(),
+                });
+                let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect());
+                first += others.num_rows();
+                batch.map_err(|err| internal("put columns together", err))
+            })
+            .boxed())
+    }
+
+    /// (timestamp, seq) of these rows; they are remembered.
+    pub(super) async fn places(&mut self, piece: &Piece) -> Result<Vec<Place>, StoreError> {
+        let file = piece.schema();
+        let mut columns = physical_columns(schema::TIMESTAMP, &file);
+        columns.extend(physical_columns(schema::SEQ, &file));
+        let batch = self.read(piece, &columns).await?;
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            self.remember(field, column);
+        }
+        let times = batch
+            .column_by_name(schema::TIMESTAMP)
+            .and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
+        let seqs = batch
+            .column_by_name(schema::SEQ)
+            .and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let (Some(times), Some(seqs)) = (times, seqs) else {
+            let err = crate::columns::ColumnsError::new(schema::TIMESTAMP, "or seq is missing");
+            return Err(piece.columns_error(err));
+        };
+        Ok(times
+            .values()
+            .iter()
+            .zip(seqs.values())
+            .map(|(time, seq)| (*time, *seq))
+            .collect())
+    }
+
+    /// As [`Selected::stream`], in one batch.
+    async fn read(&self, piece: &Piece, columns: &[usize]) -> Result<RecordBatch, StoreError> {
+        let batches: Vec<RecordBatch> = self
+            .stream(piece, columns, self.count().max(1))?
+            .try_collect()
+            .await?;
+        match batches.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => {
+                let mut columns = columns.to_vec();
+                columns.sort_unstable();
+                columns.dedup();
+                let schema = piece.schema().project(&columns);
+                let schema = schema.map_err(|err| internal("project columns", err))?;
+                Ok(RecordBatch::new_empty(Arc::new(schema)))
+            }
+            several => concat_batches(&several[0].schema(), several)
+                .map_err(|err| internal("join batches", err)),
+        }
+    }
+}
+
+/// So many rows of no column, in batches.
+fn without_columns(
+    rows: usize,
+    batch_rows: usize,
+) -> impl Iterator<Item = Result<RecordBatch, StoreError>> {
+    let firsts = (0..rows).step_by(batch_rows.max(1));
+    firsts.map(move |first| empty_columns(batch_rows.min(rows - first)))
+}
+
+/// What is asked for of the rows that are selected.
+#[derive(Debug, Clone)]
+pub(super) enum Wanted {
+    /// All of them.
+    Rows,
+    /// These logical columns.
+    Columns(SchemaRef),
+}
+
+impl Wanted {
+    /// The physical columns of a piece that will be read.
+    fn of(&self, piece: &Piece) -> Vec<usize> {
+        let file = piece.schema();
+        match self {
+            Self::Rows => (0..file.fields().len()).collect(),
+            Self::Columns(logical) => physical_of(logical, &file),
+        }
+    }
+}
+
+/// The matching rows of a piece, with those of the `wanted` columns that were read to find them;
+/// `None` when there is none.
 ///
 /// # Errors
 ///
@@ -22,68 +220,39 @@ use crate::error::StoreError;
 pub(super) async fn select(
     piece: &Piece,
     filter: &Filter,
-) -> Result<Option<RowSelection>, StoreError> {
-    let mut selection = piece.candidates.clone();
+    wanted: &Wanted,
+) -> Result<Option<Selected>, StoreError> {
+    let mut selected = Selected::from(piece.candidates.clone());
     if !filter.times.covers(piece.times) {
-        let places = places(piece, &selection).await?;
+        let places = selected.places(piece).await?;
         let inside = places
             .iter()
             .map(|place| Some(filter.times.contains(place.0)));
-        selection = refine(selection, inside.collect());
+        selected.refine(inside.collect())?;
     }
+    let wanted = wanted.of(piece);
     for stage in &filter.stages {
-        if !selection.selects_any() {
+        if selected.is_empty() {
             return Ok(None);
         }
-        let mask = check(piece, stage, &selection).await?;
-        selection = refine(selection, mask);
+        check(piece, stage, &mut selected, &wanted).await?;
     }
-    Ok(Some(selection).filter(RowSelection::selects_any))
+    Ok(Some(selected).filter(|selected| !selected.is_empty()))
 }
 
-/// Keeps those selected rows whose bit in `mask` is set.
-pub(super) fn refine(selection: RowSelection, mask: BooleanArray) -> RowSelection {
-    selection.and_then(&RowSelection::from_filters(&[mask]))
-}
-
-/// (timestamp, seq) of the selected rows.
-pub(super) async fn places(
-    piece: &Piece,
-    selection: &RowSelection,
-) -> Result<Vec<Place>, StoreError> {
-    let file = piece.schema();
-    let mut columns = physical_columns(schema::TIMESTAMP, &file);
-    columns.extend(physical_columns(schema::SEQ, &file));
-    let batch = piece.read(&columns, selection).await?;
-    let times = batch
-        .column_by_name(schema::TIMESTAMP)
-        .and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
-    let seqs = batch
-        .column_by_name(schema::SEQ)
-        .and_then(|column| column.as_primitive_opt::<Int64Type>());
-    let (Some(times), Some(seqs)) = (times, seqs) else {
-        let err = crate::columns::ColumnsError::new(schema::TIMESTAMP, "or seq is missing");
-        return Err(piece.columns_error(err));
-    };
-    Ok(times
-        .values()
-        .iter()
-        .zip(seqs.values())
-        .map(|(time, seq)| (*time, *seq))
-        .collect())
-}
-
+/// Keeps the rows that pass a stage, and remembers what it reads of the physical columns `wanted`.
 async fn check(
     piece: &Piece,
     stage: &Stage,
-    selection: &RowSelection,
-) -> Result<BooleanArray, StoreError> {
+    selected: &mut Selected,
+    wanted: &[usize],
+) -> Result<(), StoreError> {
     let columns = physical_of(&stage.schema, &piece.schema());
     let batch = if columns.is_empty() {
         // A predicate of no column, such as `1 = 2`.
-        empty_columns(selection.row_count())?
+        empty_columns(selected.count())?
     } else {
-        piece.read(&columns, selection).await?
+        selected.read(piece, &columns).await?
     };
     let logical = to_logical(piece, &stage.schema, &batch)?;
     let mut passed: Option<BooleanArray> = None;
@@ -94,7 +263,19 @@ async fn check(
             None => mask,
         });
     }
-    Ok(passed.unwrap_or_else(|| BooleanArray::from(vec![true; logical.num_rows()])))
+    let read = columns
+        .iter()
+        .zip(batch.schema_ref().fields())
+        .zip(batch.columns());
+    for ((index, field), column) in read {
+        if wanted.contains(index) {
+            selected.remember(field, column);
+        }
+    }
+    match passed {
+        Some(mask) => selected.refine(mask),
+        None => Ok(()),
+    }
 }
 
 fn evaluate(predicate: &dyn PhysicalExpr, batch: &RecordBatch) -> Result<BooleanArray, StoreError> {

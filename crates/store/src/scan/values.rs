@@ -91,9 +91,10 @@ async fn counted(
     stats: &Arc<ScanStats>,
 ) -> Result<Counted, QueryError> {
     let mut counts = ValueCounts::new(memory);
-    let mut matches = Matches::new(snapshot, filter, Order::Newest, stats, OnDamage::Warn)?;
-    while let Some((piece, selection)) = matches.next().await? {
-        let Some(mut batches) = matches.tolerate(field.read(piece, &selection))? else {
+    let (wanted, damage) = (field.wanted(), OnDamage::Warn);
+    let mut matches = Matches::new(snapshot, filter, wanted, Order::Newest, stats, damage)?;
+    while let Some((piece, selected)) = matches.next().await? {
+        let Some(mut batches) = matches.tolerate(field.read(piece, &selected))? else {
             continue;
         };
         while let Some(Some(columns)) = matches.tolerate(batches.try_next().await)? {
@@ -276,10 +277,10 @@ impl Completion<'_> {
         }
         self.rows_left -= rows;
         self.stats.add_scanned_rows(rows as u64);
-        let Some(selection) = select(&piece, self.filter).await? else {
+        let Some(selected) = select(&piece, self.filter, &self.field.wanted()).await? else {
             return Ok(());
         };
-        let mut batches = self.field.read(piece, &selection)?;
+        let mut batches = self.field.read(piece, &selected)?;
         while let Some(columns) = batches.try_next().await? {
             for value in columns.iter().flat_map(|column| column.iter().flatten()) {
                 if value.starts_with(self.prefix) {
