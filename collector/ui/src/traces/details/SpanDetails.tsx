@@ -142,6 +142,7 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 }
 
 function statusText({ status }: Span): string {
-  if (status.code === "unset") return "unset: nothing failed";
-  return status.message === "" ? status.code : `${status.code}: ${status.message}`;
+  // Why a span failed is said above.
+  if (status.code === "error" || status.message === "") return status.code;
+  return `${status.code}: ${status.message}`;
 }

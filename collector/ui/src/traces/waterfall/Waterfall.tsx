@@ -19,6 +19,8 @@ const OVERSCAN = 12;
 const TICK_PX = 110;
 const OTHER_COLUMNS_PX = 110;
 const NARROWEST_NAMES = 140;
+/** As a part of the whole: the bars keep some room. */
+const WIDEST_NAMES = 0.6;
 
 export function Waterfall({ view }: { view: TraceView }) {
   const { shown, active, axis } = view;
@@ -41,7 +43,7 @@ export function Waterfall({ view }: { view: TraceView }) {
     if (at >= 0) virtual.scrollToIndex(at, { align });
   });
 
-  const names = Math.max(NARROWEST_NAMES, Math.min(spanNamesWidth, width === 0 ? spanNamesWidth : width * 0.7));
+  const names = Math.max(NARROWEST_NAMES, Math.min(spanNamesWidth, width === 0 ? spanNamesWidth : Math.round(width * WIDEST_NAMES)));
   const marks = ticks(axis, Math.max(2, Math.floor((width - names - OTHER_COLUMNS_PX) / TICK_PX)));
   const press = (event: KeyboardEvent) => {
     if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
