@@ -1,9 +1,10 @@
 // Starts the server, sends it the scenario, and hands its address to the tests.
 import { readFileSync } from "node:fs";
 import { metrics } from "./metricsScenario";
-import { sendGauge, sendLogs, sendMetrics } from "./otlp";
+import { sendGauge, sendLogs, sendMetrics, sendSpans } from "./otlp";
 import { MINUTES, records, type Scenario } from "./scenario";
 import { startServer } from "./server";
+import { failingTrace } from "./traceScenario";
 
 const BATCH = 500;
 
@@ -19,6 +20,7 @@ export default async function globalSetup(): Promise<() => Promise<void>> {
     // Some records lie in a sealed split, the others in the head.
     if (at === 3 * BATCH) await flush(url);
   }
+  await sendSpans(otlp, failingTrace(start));
   await sendMetrics(otlp, "task-api", metrics(start));
   await sendGauge(otlp, "demo_failures", 40);
   const scenario: Scenario = { url, otlp, mails: server.mails, start };

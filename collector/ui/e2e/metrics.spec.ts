@@ -171,12 +171,14 @@ test("native histograms have a table of buckets and are not drawn", async ({ pag
   await expect(page.getByText("(1, 2]")).toBeVisible();
 });
 
-test("an exemplar leads to the records of its trace", async ({ page, scenario }) => {
+test("an exemplar leads to its trace, and from there to the records", async ({ page, scenario }) => {
   const p95 = "histogram_quantile(0.95, sum by (le) (rate(http_server_request_duration_seconds_bucket[1m])))";
   await page.goto(metricsUrl(scenario, [p95]));
   await page.getByRole("button", { name: "Exemplars" }).click();
   await page.getByRole("link", { name: /Exemplar of 400 ms/ }).first().click();
-  await expect(page).toHaveURL(/\/ui\/logs/);
+  await expect(page).toHaveURL(new RegExp(`/ui/traces/${FAILING_TRACE}`));
+  await expect(page.getByRole("row", { selected: true })).toContainText("GET /api/v1/tasks/{id}");
+  await page.getByRole("link", { name: "Logs of this trace" }).click();
   expect(param(page, "q")).toBe(`trace_id:${FAILING_TRACE}`);
   await expect(total(page)).toHaveText("3 records");
 });

@@ -8,7 +8,12 @@ export interface SentLog {
   service: string;
   attributes?: Record<string, string | number | boolean | number[]>;
   traceId?: string;
+  /** With a trace; `SPAN_ID` when left out. */
+  spanId?: string;
 }
+
+/** The span of whatever is sent without naming one. */
+export const SPAN_ID = "00f067aa0ba902b7";
 
 type AnyValue = Record<string, unknown>;
 
@@ -45,7 +50,7 @@ export async function sendLogs(otlp: string, logs: SentLog[]): Promise<void> {
             severityText: LEVELS[log.severity],
             body: { stringValue: log.body },
             attributes: keyValues(log.attributes),
-            ...(log.traceId === undefined ? {} : { traceId: log.traceId, spanId: "00f067aa0ba902b7" }),
+            ...(log.traceId === undefined ? {} : { traceId: log.traceId, spanId: log.spanId ?? SPAN_ID }),
           })),
       },
     ],
@@ -128,7 +133,62 @@ function countedPoint({ sum, ...point }: Point & { sum: number }, counts: number
 }
 
 function exemplarJson({ time, value, traceId }: { time: number; value: number; traceId: string }): AnyValue {
-  return { timeUnixNano: `${time}000000`, asDouble: value, traceId, spanId: "00f067aa0ba902b7" };
+  return { timeUnixNano: `${time}000000`, asDouble: value, traceId, spanId: SPAN_ID };
+}
+
+type Attributes = SentLog["attributes"];
+
+export interface SentSpan {
+  traceId: string;
+  /** 16 hex digits. */
+  id: string;
+  parent?: string;
+  name: string;
+  service: string;
+  /** OTLP's number; internal when left out. */
+  kind?: number;
+  /** Unix ms. */
+  start: number;
+  /** ms, also fractions. */
+  duration: number;
+  /** Why it failed; it did not when left out. */
+  error?: string;
+  attributes?: Attributes;
+  events?: { time: number; name: string; attributes?: Attributes }[];
+  links?: { traceId: string; spanId: string; attributes?: Attributes }[];
+}
+
+const INTERNAL = 1;
+const FAILED = 2;
+
+export async function sendSpans(otlp: string, spans: SentSpan[]): Promise<void> {
+  const resourceSpans = [...new Set(spans.map((span) => span.service))].map((service) => ({
+    resource: resource(service),
+    scopeSpans: [
+      {
+        scope: { name: "task_api::http", version: "1.2.3" },
+        spans: spans.filter((span) => span.service === service).map(spanJson),
+      },
+    ],
+  }));
+  await send(otlp, "traces", { resourceSpans });
+}
+
+function spanJson({ id, parent, kind, start, duration, error, ...span }: SentSpan): AnyValue {
+  const { traceId, name, attributes, events = [], links = [] } = span;
+  return {
+    traceId,
+    spanId: id,
+    parentSpanId: parent ?? "",
+    name,
+    kind: kind ?? INTERNAL,
+    startTimeUnixNano: `${start}000000`,
+    endTimeUnixNano: String(BigInt(start) * 1_000_000n + BigInt(Math.round(duration * 1e6))),
+    attributes: keyValues(attributes),
+    ...(error === undefined ? {} : { status: { code: FAILED, message: error } }),
+    events: events.map((event) => ({ timeUnixNano: `${event.time}000000`, name: event.name, attributes: keyValues(event.attributes) })),
+    links: links.map((link) => ({ traceId: link.traceId, spanId: link.spanId, attributes: keyValues(link.attributes) })),
+  };
 }
 
 async function send(otlp: string, signal: string, body: unknown): Promise<void> {

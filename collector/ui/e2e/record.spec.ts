@@ -1,5 +1,6 @@
 // One record: what came before and after it, its JSON, links to it.
 import { expect, logsUrl, param, rows, test, total } from "./fixtures";
+import { SPAN_ID } from "./otlp";
 import { FAILING_TRACE, failingRange } from "./scenario";
 
 test("the context shows the same stream around a record, and more on each side", async ({ page, scenario }) => {
@@ -73,6 +74,9 @@ test("the record is a JSON tree that folds", async ({ page, scenario }) => {
 test("a record of a trace leads to the trace", async ({ page, scenario }) => {
   await page.goto(logsUrl(scenario, `trace_id:${FAILING_TRACE}`, failingRange(scenario.start)));
   await rows(page).first().click();
-  const link = page.getByRole("link", { name: "Trace as JSON" });
-  await expect(link).toHaveAttribute("href", `/api/v1/traces/${FAILING_TRACE}`);
+  const drawer = page.getByRole("complementary", { name: "Record" });
+  const address = new RegExp(`^/ui/traces/${FAILING_TRACE}\\?span=${SPAN_ID}&at=`);
+  for (const name of ["Open trace", FAILING_TRACE]) {
+    await expect(drawer.getByRole("link", { name, exact: true })).toHaveAttribute("href", address);
+  }
 });
