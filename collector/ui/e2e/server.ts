@@ -28,13 +28,13 @@ const RULES = `groups:
       - record: demo:failures:double
         expr: demo_failures * 2
       - alert: RequestsFail
-        expr: max by (service_name) (max_over_time(demo_failures[10m])) > 2
+        expr: max by (service_name) (max_over_time(demo_failures[30m])) > 2
         labels: { severity: page, service: task-api }
         annotations:
           summary: "{{ $value }} requests failed"
           logs_query: service:task-api AND severity:>=error
       - alert: RequestsFailForLong
-        expr: demo_failures > 2
+        expr: max_over_time(demo_failures[30m]) > 2
         for: 1h
         labels: { severity: ticket }
       - alert: EverythingIsLost
