@@ -57,6 +57,10 @@ pub(crate) fn plain(series: &[u8]) -> Option<(&[u8], &[u8])> {
         before = name;
         rest = rest.get(2 + length..)?;
     }
+    if rest.first() == Some(&LABEL) {
+        // One more, of another form or longer than one byte can say.
+        return None;
+    }
     let (labels, rest) = series.split_at(series.len() - rest.len());
     (has_name && labels.is_ascii()).then_some((labels, rest))
 }
