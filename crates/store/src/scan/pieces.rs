@@ -1,6 +1,6 @@
 //! The pieces of a snapshot that a query visits, in order of time, opened as late as possible.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
@@ -70,6 +70,27 @@ impl Piece {
             Rows::Open(batch) => batch.schema(),
             Rows::Encoded(file, _) => Arc::clone(file.schema()),
         }
+    }
+
+    /// The indices of all physical columns, dealt out to `tasks` so that each reads about as many
+    /// bytes; what is in memory is not worth the dealing.
+    pub(super) fn column_shares(&self, tasks: usize) -> Vec<Vec<usize>> {
+        let (file, group) = match &self.rows {
+            Rows::Open(batch) => return vec![(0..batch.num_columns()).collect()],
+            Rows::Encoded(file, group) => (file, *group),
+        };
+        let mut columns: Vec<(usize, u64)> =
+            file.column_bytes(group).into_iter().enumerate().collect();
+        columns.sort_by_key(|(_, bytes)| Reverse(*bytes));
+        let mut shares = vec![(0_u64, Vec::new()); tasks.max(1)];
+        for (column, bytes) in columns {
+            // The greatest first, each to whom has the least.
+            if let Some((sum, share)) = shares.iter_mut().min_by_key(|(sum, _)| *sum) {
+                *sum += bytes;
+                share.push(column);
+            }
+        }
+        shares.into_iter().map(|(_, share)| share).collect()
     }
 
     /// The physical columns at the indices `columns`, in the file's order, of the selected rows,

@@ -191,9 +191,11 @@ pub(super) async fn top_rows<R: Row>(
         }
         at_once = TASKS;
     }
+    // A single piece is shared out by its columns.
+    let by_columns = kept.len() < TASKS;
     let best = kept.into_iter().map(|kept| {
         let mask = top.members(&kept.places);
-        read_rows::<R>(kept, mask)
+        read_rows::<R>(kept, mask, by_columns)
     });
     let mut rows: Vec<(Seq, R)> = Vec::new();
     for read in shared(best).await? {
@@ -230,10 +232,14 @@ impl Kept {
 async fn read_rows<R: Row>(
     mut kept: Kept,
     mask: BooleanArray,
+    by_columns: bool,
 ) -> Result<Vec<(Seq, R)>, StoreError> {
     kept.selected.refine(mask)?;
     if kept.selected.is_empty() {
         return Ok(Vec::new());
+    }
+    if by_columns && kept.selected.count() <= BATCH_ROWS {
+        kept.selected.read_all(&kept.piece).await?;
     }
     read_selected(&kept.piece, &kept.selected).await
 }

@@ -14,6 +14,7 @@ use query::schema;
 
 use super::filter::{Filter, Stage};
 use super::pieces::{Piece, internal};
+use super::tasks::{TASKS, shared};
 use super::top::Place;
 use crate::columns::logical::{logical_column, physical_columns};
 use crate::error::StoreError;
@@ -158,6 +159,21 @@ impl Selected {
             .zip(seqs.values())
             .map(|(time, seq)| (*time, *seq))
             .collect())
+    }
+
+    /// Reads every column of these rows, several tasks at once; they are remembered.
+    pub(super) async fn read_all(&mut self, piece: &Piece) -> Result<(), StoreError> {
+        let reading = piece.column_shares(TASKS).into_iter().map(|columns| {
+            let (piece, selected) = (piece.clone(), self.clone());
+            async move { selected.read(&piece, &columns).await }
+        });
+        for batch in shared(reading).await? {
+            let batch = batch?;
+            for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+                self.remember(field, column);
+            }
+        }
+        Ok(())
     }
 
     /// As [`Selected::stream`], in one batch.

@@ -287,6 +287,17 @@ impl ParquetFile {
         Ok(bytes)
     }
 
+    /// The compressed bytes of each column in row group `group`, columns as in the schema.
+    pub(crate) fn column_bytes(&self, group: usize) -> Vec<u64> {
+        let schema = self.metadata.parquet_schema();
+        let mut bytes = vec![0; self.schema().fields().len()];
+        let leaves = self.parquet().row_group(group).columns().iter();
+        for (leaf, column) in leaves.enumerate() {
+            bytes[schema.get_column_root_idx(leaf)] += column.compressed_size().unsigned_abs();
+        }
+        bytes
+    }
+
     /// Reads the physical columns at the indices `columns` of row group `group`, in the file's
     /// order, for the selected rows, in batches of at most `batch_rows` rows.
     ///

@@ -235,19 +235,31 @@ fn properties(batch: &RecordBatch, unrepeated: &HashSet<String>) -> WriterProper
                     .set_column_bloom_filter_fpp(path(), BLOOM_FALSE_POSITIVES)
                     .set_column_bloom_filter_max_ndv(path(), batch.num_rows() as u64);
             }
-            DataType::Utf8 if is_long_text(name) => {
-                properties = properties
-                    .set_column_dictionary_enabled(path(), name != schema::BODY)
+            DataType::Utf8 if name == schema::BODY => {
+                properties = texts_in_a_row(properties, path())
                     .set_column_statistics_enabled(path(), EnabledStatistics::None);
             }
-            // A dictionary as long as the column would have to be read for every row of it.
-            DataType::Utf8 if is_unrepeated => {
-                properties = properties.set_column_dictionary_enabled(path(), false);
+            DataType::Utf8 if is_long_text(name) => {
+                properties =
+                    properties.set_column_statistics_enabled(path(), EnabledStatistics::None);
             }
+            // A dictionary as long as the column would have to be read for every row of it.
+            DataType::Utf8 if is_unrepeated => properties = texts_in_a_row(properties, path()),
             _ => {}
         }
     }
     properties.build()
+}
+
+/// Texts one after the other, their lengths apart: texts of random digits then compress to their
+/// digits' information alone, and a page is read by one copy instead of one for each text.
+fn texts_in_a_row(
+    properties: WriterPropertiesBuilder,
+    path: ColumnPath,
+) -> WriterPropertiesBuilder {
+    properties
+        .set_column_dictionary_enabled(path.clone(), false)
+        .set_column_encoding(path, Encoding::DELTA_LENGTH_BYTE_ARRAY)
 }
 
 /// Columns whose neighbouring values are near each other.
@@ -261,10 +273,9 @@ fn is_gradual(name: &str) -> bool {
     .contains(&name)
 }
 
-/// Columns whose smallest and largest value say nothing.
+/// Columns besides the body whose smallest and largest value say nothing.
 fn is_long_text(name: &str) -> bool {
     [
-        schema::BODY,
         names::OVERFLOW,
         names::RESOURCE_OVERFLOW,
         names::SCOPE_OVERFLOW,
