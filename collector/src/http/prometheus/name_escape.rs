@@ -22,7 +22,8 @@ fn unescaped(escaped: &str) -> Option<String> {
             continue;
         }
         let (hex, tail) = rest.split_once('_')?;
-        if hex.len() > 6 {
+        // A number may have a sign in Rust, but not here.
+        if hex.len() > 6 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
         name.push(char::from_u32(u32::from_str_radix(hex, 16).ok()?)?);
@@ -45,6 +46,7 @@ mod tests {
             ("U___e9_", "é"),
             ("U__broken_", "U__broken_"),
             ("U___zz_", "U___zz_"),
+            ("U__a_+2e_", "U__a_+2e_"),
         ] {
             assert_eq!(unescape(escaped), expected);
         }
