@@ -32,7 +32,9 @@ impl Typed {
     /// The type of a series, which stands below its family's type.
     fn kind_of(&self, labels: &Labels) -> MetricType {
         let name = labels.metric_name().unwrap_or_default();
-        let is_of_family = name.starts_with(&self.name);
+        let suffix = name.strip_prefix(self.name.as_str());
+        let is_of_family =
+            suffix.is_some_and(|suffix| matches!(suffix, "" | "_bucket" | "_sum" | "_count"));
         let kind = self.kind.filter(|_| is_of_family);
         kind.unwrap_or(MetricType::Unknown)
     }
@@ -115,4 +117,36 @@ fn end_of_line(cursor: &mut Cursor<'_>) -> Result<(), ExpositionError> {
         return Ok(());
     }
     cursor.expect("\n", "the end of the line")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::exposition::{Format, Reading, read};
+
+    #[test]
+    fn only_a_familys_own_series_have_its_type() {
+        let body = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_other{le=\"1\"} 1\n\
+                    h2{le=\"1\"} 1\nh{le=\"1\"} 1\n";
+        let reading = Reading {
+            max_samples: 10,
+            ..Reading::default()
+        };
+        let exposition = read(Format::Text, body.as_bytes(), reading).unwrap();
+        let bounds = exposition.samples.iter().map(|exposed| {
+            let labels = &exposed.sample.labels;
+            (
+                labels.metric_name().unwrap_or_default(),
+                labels.get("le").unwrap_or_default(),
+            )
+        });
+        assert_eq!(
+            bounds.collect::<Vec<_>>(),
+            [
+                ("h_bucket", "1.0"),
+                ("h_other", "1"),
+                ("h2", "1"),
+                ("h", "1.0")
+            ]
+        );
+    }
 }
