@@ -22,6 +22,7 @@ pub(crate) use units::Interval;
 
 use super::discovery::TargetGroup;
 use super::relabel::Rule;
+use crate::config::Secret;
 
 /// One entry of `scrape_configs`, checked, with the defaults filled in.
 #[derive(Debug, Clone)]
@@ -157,7 +158,10 @@ pub(crate) enum Discovery {
 /// A URL that answers with a list of targets.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpDiscovery {
-    pub(crate) url: String,
+    /// It may hold a password.
+    pub(crate) url: Secret,
+    /// The same with `xxxxx` for the password, as Go shows such a URL.
+    pub(crate) shown_url: String,
     pub(crate) refresh: Interval,
     pub(crate) http: HttpSettings,
 }

@@ -262,6 +262,35 @@ async fn http_discovery_brings_targets_keeps_them_and_takes_them_away() {
 }
 
 #[tokio::test]
+async fn a_discovery_urls_password_is_used_and_not_shown() {
+    async fn list(headers: HeaderMap) -> Response {
+        // base64 of u:p.
+        let is_known = headers
+            .get(AUTHORIZATION)
+            .is_some_and(|value| value == "Basic dTpw");
+        let body = match is_known {
+            true => r#"[{"targets": ["127.0.0.1:1"]}]"#,
+            false => "[]",
+        };
+        ([(CONTENT_TYPE, "application/json")], body).into_response()
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = Router::new().route("/", get(list));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let running = start(&format!(
+        "[{{job_name: j, scrape_interval: 1h, http_sd_configs: [{{url: 'http://u:p@{address}/'}}]}}]"
+    ));
+    running
+        .until("found", |running| !running.targets().is_empty())
+        .await;
+    let discovered = running.targets()[0].discovered.clone();
+    let shown = format!("http://u:xxxxx@{address}/");
+    assert_eq!(discovered.get("__meta_url"), Some(shown.as_str()));
+    running.scraper.shutdown().await;
+}
+
+#[tokio::test]
 async fn nothing_is_scraped_before_the_store_is_ready() {
     install_provider();
     let page = Page::default();

@@ -371,11 +371,13 @@ mod tests {
         let checked = checked(
             directory.path(),
             "scrape_configs:\n  - job_name: a\n    authorization: {credentials: hunter2}\n    \
-             tls_config: {ca_file: ca.pem}\n    http_headers: {X-Key: {secrets: [hunter2]}}\n",
+             tls_config: {ca_file: ca.pem}\n    http_headers: {X-Key: {secrets: [hunter2]}}\n    \
+             http_sd_configs: [{url: 'https://u:hunter2@h/?a=b'}]\n",
         )
         .unwrap();
         let shown = format!("{:?}", checked.jobs[0]);
         assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("https://u:xxxxx@h/?a=b"), "{shown}");
         let ca = directory.path().join("ca.pem");
         assert!(shown.contains(&format!("{ca:?}")), "{shown}");
     }

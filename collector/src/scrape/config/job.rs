@@ -11,6 +11,7 @@ use super::document::{Global, Misplaced, Unused, places};
 use super::http_client::with_http_client;
 use super::units::{BodySize, Interval};
 use super::{Discovery, HttpDiscovery, Job, JobLimits, Protocol};
+use crate::config::Secret;
 use crate::scrape::discovery::TargetGroup;
 use crate::scrape::relabel::Rule;
 
@@ -263,7 +264,8 @@ impl HttpFields {
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         if !good {
             return Err(here(format!(
-                "expected a URL such as http://discovery.example.org/targets, got {url:?}"
+                "expected a URL such as http://discovery.example.org/targets, got {:?}",
+                without_password(&url)
             )));
         }
         Ok(Discovery::Http(Box::new(HttpDiscovery {
@@ -272,7 +274,19 @@ impl HttpFields {
                 .filter(|interval| !interval.is_zero())
                 .unwrap_or(HTTP_REFRESH),
             http: self.http_client(base).map_err(here)?,
-            url,
+            shown_url: without_password(&url),
+            url: Secret(url),
         })))
+    }
+}
+
+/// A URL with `xxxxx` for its password; one without a password stays as it is written.
+fn without_password(text: &str) -> String {
+    let Ok(mut url) = reqwest::Url::parse(text) else {
+        return text.to_owned();
+    };
+    match url.password().is_some() && url.set_password(Some("xxxxx")).is_ok() {
+        true => url.to_string(),
+        false => text.to_owned(),
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn run(discovery: &HttpDiscovery, changes: &Changes<'_>) {
             }
             Err(problem) => tracing::warn!(
                 job = changes.job,
-                url = discovery.url,
+                url = discovery.shown_url,
                 "HTTP discovery: {problem}; its last good targets are kept"
             ),
         }
@@ -46,7 +46,7 @@ pub(super) async fn run(discovery: &HttpDiscovery, changes: &Changes<'_>) {
 }
 
 async fn ask(client: &Client, discovery: &HttpDiscovery) -> Result<Vec<TargetGroup>, String> {
-    let url = Url::parse(&discovery.url).map_err(|err| err.to_string())?;
+    let url = Url::parse(&discovery.url.0).map_err(|err| err.to_string())?;
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, crate::scrape::client::NAME);
@@ -67,13 +67,14 @@ async fn ask(client: &Client, discovery: &HttpDiscovery) -> Result<Vec<TargetGro
             answer.content_type
         ));
     }
-    let url = discovery.url.clone();
+    // A label is shown to everyone who asks for the targets.
+    let shown_url = discovery.shown_url.clone();
     // A long list would hold up other tasks.
     let read = tokio::task::spawn_blocking(move || -> Result<Vec<TargetGroup>, String> {
         let body = answer.decompressed(MAX_LIST)?;
         let fields: Vec<GroupFields> =
             serde_json::from_slice(&body).map_err(|err| format!("the list is malformed: {err}"))?;
-        Ok(groups(fields, &url, "__meta_url"))
+        Ok(groups(fields, &shown_url, "__meta_url"))
     });
     read.await
         .map_err(|err| format!("the list was not read: {err}"))?
