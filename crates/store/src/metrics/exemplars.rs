@@ -10,12 +10,6 @@ use promql::{SelectLimits, SourceError, Window};
 
 use super::source::MetricSnapshot;
 
-/// A window in which no sample lies, so that none is decoded.
-const NO_SAMPLES: Window = Window {
-    after_ms: i64::MAX,
-    until_ms: i64::MIN,
-};
-
 /// The exemplars of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesExemplars {
@@ -52,8 +46,8 @@ impl MetricSnapshot {
                 })?;
             }
             for head in &self.generations {
-                head.visit_series(matchers, &compiled, NO_SAMPLES, |labels, columns| {
-                    found.add(labels, columns.exemplars.into()).is_continue()
+                head.visit_exemplars(matchers, &compiled, |labels, exemplars| {
+                    found.add(labels, exemplars).is_continue()
                 });
             }
         }

@@ -101,6 +101,37 @@ impl MetricHead {
         window: Window,
         mut visit: impl FnMut(&Labels, SeriesColumns) -> bool,
     ) {
+        let (after, until) = (window.after_ms, window.until_ms);
+        let take = |series: &HeadSeries| series.moment(after, until);
+        self.visit_taken(matchers, compiled, take, |moment: SeriesMoment| {
+            let labels = moment.labels.clone();
+            visit(&labels, moment.columns(after, until))
+        });
+    }
+
+    /// Calls `visit` with the label set and the exemplars of each series that passes; stops when it
+    /// answers `false`.
+    pub(super) fn visit_exemplars(
+        &self,
+        matchers: &[Matcher],
+        compiled: &CompiledMatchers,
+        mut visit: impl FnMut(&Labels, Vec<Exemplar>) -> bool,
+    ) {
+        let take = |series: &HeadSeries| (series.labels.clone(), series.exemplars());
+        self.visit_taken(matchers, compiled, take, |(labels, exemplars)| {
+            visit(&labels, exemplars.into())
+        });
+    }
+
+    /// Calls `visit` with what `take` takes of each series that passes; stops when it answers
+    /// `false`. The generation is held while some are taken, and not while they are visited.
+    fn visit_taken<T>(
+        &self,
+        matchers: &[Matcher],
+        compiled: &CompiledMatchers,
+        take: impl Fn(&HeadSeries) -> T,
+        mut visit: impl FnMut(T) -> bool,
+    ) {
         let numbers: Vec<u32> = {
             let state = self.state();
             match state.series.postings().candidates(matchers) {
@@ -108,18 +139,16 @@ impl MetricHead {
                 None => (0..state.series.all().len() as u32).collect(),
             }
         };
-        let (after, until) = (window.after_ms, window.until_ms);
         for numbers in numbers.chunks(SERIES_AT_ONCE) {
-            let moments: Vec<SeriesMoment> = {
+            let taken: Vec<T> = {
                 let state = self.state();
                 let series = state.series.all();
                 let chosen = numbers.iter().map(|number| &series[*number as usize]);
                 let chosen = chosen.filter(|series| compiled.matches(&series.labels));
-                chosen.map(|series| series.moment(after, until)).collect()
+                chosen.map(&take).collect()
             };
-            for moment in moments {
-                let labels = moment.labels.clone();
-                if !visit(&labels, moment.columns(after, until)) {
+            for one in taken {
+                if !visit(one) {
                     return;
                 }
             }
@@ -131,7 +160,7 @@ impl MetricHead {
         self.state().metadata.values().cloned().collect()
     }
 
-    /// Every series with its samples, sorted by labels, read as they are asked for.
+    /// Every series with its samples and exemplars, sorted by labels, read as they are asked for.
     fn sorted(&self) -> impl Iterator<Item = (Labels, SeriesColumns)> + '_ {
         let mut order: Vec<(Labels, u32)> = {
             let state = self.state();
@@ -143,13 +172,16 @@ impl MetricHead {
             labels.zip(0..).collect()
         };
         order.sort_by(|a, b| a.0.cmp(&b.0));
-        let everything = (Window::ALL.after_ms, Window::ALL.until_ms);
+        let (after, until) = (Window::ALL.after_ms, Window::ALL.until_ms);
         order.into_iter().map(move |(labels, number)| {
-            let moment = {
+            let (moment, exemplars) = {
                 let state = self.state();
-                state.series.all()[number as usize].moment(everything.0, everything.1)
+                let series = &state.series.all()[number as usize];
+                (series.moment(after, until), series.exemplars())
             };
-            (labels, moment.columns(everything.0, everything.1))
+            let mut columns = moment.columns(after, until);
+            columns.exemplars = exemplars;
+            (labels, columns)
         })
     }
 }

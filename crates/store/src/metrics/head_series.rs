@@ -56,17 +56,16 @@ pub(super) struct SeriesMoment {
     pub(super) labels: Labels,
     floats: OpenColumn<f64>,
     histograms: Option<OpenColumn<Arc<NativeHistogram>>>,
-    exemplars: VecDeque<Exemplar>,
 }
 
 impl SeriesMoment {
-    /// The samples inside of `(after, until]`.
+    /// The samples inside of `(after, until]`, without exemplars.
     pub(super) fn columns(self, after: i64, until: i64) -> SeriesColumns {
         let histograms = self.histograms;
         SeriesColumns {
             floats: self.floats.decoded(after, until),
             histograms: histograms.map_or_else(Default::default, |h| h.decoded(after, until)),
-            exemplars: self.exemplars,
+            exemplars: VecDeque::new(),
         }
     }
 }
@@ -182,8 +181,12 @@ impl HeadSeries {
             labels: self.labels.clone(),
             floats: self.floats.near(after, until),
             histograms: self.histograms.as_ref().map(|h| h.near(after, until)),
-            exemplars: self.exemplars.as_deref().cloned().unwrap_or_default(),
         }
+    }
+
+    /// The exemplars that are kept, as they came.
+    pub(super) fn exemplars(&self) -> VecDeque<Exemplar> {
+        self.exemplars.as_deref().cloned().unwrap_or_default()
     }
 }
 

@@ -336,6 +336,49 @@ async fn histograms_exemplars_stale_markers_and_metadata_survive_a_seal() {
     assert!(model::metric::is_stale(series[1].floats.values[0]));
 }
 
+/// A sample of series `series` with an exemplar of its own.
+fn with_exemplar(series: &str, timestamp_ms: i64) -> SeriesSample {
+    SeriesSample {
+        exemplars: vec![Exemplar {
+            labels: Labels::new([("trace_id", series)]),
+            value: 0.5,
+            timestamp_ms,
+        }],
+        ..gauge(series, timestamp_ms, 1.0)
+    }
+}
+
+#[tokio::test]
+async fn exemplars_are_found_in_head_and_split_alike() {
+    let head = empty();
+    apply(&head, [with_exemplar("a", 10), with_exemplar("b", 20)]);
+    apply(&head, [gauge("c", 10, 1.0)]);
+    let places = [
+        MetricSnapshot {
+            splits: vec![Arc::new(sealed(&head).0)],
+            generations: Vec::new(),
+        },
+        MetricSnapshot {
+            splits: Vec::new(),
+            generations: vec![head],
+        },
+    ];
+    let cases = [
+        (Window::ALL, 2),
+        (Window::new(10, 20), 1),
+        (Window::new(20, 30), 0),
+    ];
+    let everything = [Vec::new()];
+    for snapshot in places {
+        for (window, expected) in cases {
+            let found = snapshot.exemplars(&everything, window, SelectLimits::NONE);
+            let found = found.await.unwrap();
+            assert_eq!(found.len(), expected, "{window:?}");
+            assert!(found.iter().all(|series| series.exemplars.len() == 1));
+        }
+    }
+}
+
 #[tokio::test]
 async fn matchers_select_in_head_and_split_alike_and_limits_refuse() {
     let head = empty();
