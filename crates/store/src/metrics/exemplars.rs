@@ -35,19 +35,20 @@ impl MetricSnapshot {
             limits,
             refused: None,
         };
+        let mut add = |labels: &Labels, exemplars: Vec<Exemplar>| {
+            if cancelled.load(Ordering::Relaxed) {
+                return ControlFlow::Break(());
+            }
+            found.add(labels, exemplars)
+        };
         for matchers in selectors {
             let compiled = CompiledMatchers::new(matchers)?;
             for split in &self.splits {
-                split.visit_exemplars(matchers, &compiled, &mut |labels, exemplars| {
-                    if cancelled.load(Ordering::Relaxed) {
-                        return ControlFlow::Break(());
-                    }
-                    found.add(labels, exemplars)
-                })?;
+                split.visit_exemplars(matchers, &compiled, &mut add)?;
             }
             for head in &self.generations {
                 head.visit_exemplars(matchers, &compiled, |labels, exemplars| {
-                    found.add(labels, exemplars).is_continue()
+                    add(labels, exemplars).is_continue()
                 });
             }
         }

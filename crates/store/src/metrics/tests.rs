@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use model::metric::{MetricType, Temporality, stale_nan};
@@ -376,6 +377,23 @@ async fn exemplars_are_found_in_head_and_split_alike() {
             assert_eq!(found.len(), expected, "{window:?}");
             assert!(found.iter().all(|series| series.exemplars.len() == 1));
         }
+    }
+}
+
+#[test]
+fn exemplars_that_nobody_waits_for_are_not_gathered() {
+    let head = empty();
+    apply(&head, [with_exemplar("a", 10)]);
+    let snapshot = MetricSnapshot {
+        splits: Vec::new(),
+        generations: vec![head],
+    };
+    for (is_cancelled, expected) in [(false, 1), (true, 0)] {
+        let cancelled = AtomicBool::new(is_cancelled);
+        let everything = [Vec::new()];
+        let found =
+            snapshot.exemplars_now(&everything, Window::ALL, SelectLimits::NONE, &cancelled);
+        assert_eq!(found.unwrap().len(), expected);
     }
 }
 
