@@ -15,7 +15,7 @@ use store::RetentionRule;
 use super::ConfigError;
 use super::units::{ByteSize, Count, Secret, Span, UtcOffset};
 use crate::cli::ServeArgs;
-use crate::scrape::config::{Global, JobFields, Written};
+use crate::scrape::config::{Global, JobFields, NamedFiles, Written};
 
 /// Declares a section: its fields, and how a later source overrides an earlier one.
 macro_rules! section {
@@ -262,7 +262,7 @@ pub(crate) struct Settings {
     pub(super) scrape_configs: Option<Vec<JobFields>>,
     /// Further files with `scrape_configs`, and `global` for their own jobs; a `prometheus.yml`
     /// is one. Relative to this file; `*` stands for any part of a name.
-    pub(super) scrape_config_files: Option<Vec<PathBuf>>,
+    pub(super) scrape_config_files: Option<Vec<NamedFiles>>,
     /// The file that this was read from.
     #[serde(skip)]
     pub(super) origin: Option<PathBuf>,
@@ -329,9 +329,8 @@ impl Settings {
         let mut settings: Self = parse_yaml(&text).map_err(|err| err.in_file(path))?;
         settings.origin = Some(path.to_owned());
         // Files are relative to the one that names them, as in Prometheus.
-        let base = path.parent().unwrap_or(Path::new(""));
-        for file in settings.scrape_config_files.iter_mut().flatten() {
-            *file = base.join(&*file);
+        for named in settings.scrape_config_files.iter_mut().flatten() {
+            named.written_in(path);
         }
         Ok(settings)
     }
@@ -381,7 +380,8 @@ impl Settings {
         Self {
             data_dir: args.data_dir.clone(),
             external_url: args.external_url.clone(),
-            scrape_config_files: list(&args.scrape),
+            scrape_config_files: list(&args.scrape)
+                .map(|files| files.into_iter().map(NamedFiles::from).collect()),
             http: HttpSettings {
                 listen: args.http.clone(),
             },

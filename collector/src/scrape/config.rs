@@ -15,7 +15,7 @@ use model::TenantId;
 use serde::Deserialize;
 use wire::exposition::Format;
 
-pub(crate) use document::{Checked, FILE_FIELDS, Global, Written};
+pub(crate) use document::{Checked, FILE_FIELDS, Global, NamedFiles, Written};
 pub(crate) use http_client::{Auth, HttpSettings, Pem, SecretSource, TlsVersion};
 pub(crate) use job::JobFields;
 pub(crate) use units::Interval;

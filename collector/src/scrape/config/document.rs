@@ -7,8 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
 use super::job::JobFields;
@@ -108,7 +108,7 @@ impl Global {
 pub(crate) struct Document {
     global: Option<Global>,
     scrape_configs: Option<Vec<JobFields>>,
-    scrape_config_files: Option<Vec<String>>,
+    scrape_config_files: Option<Vec<NamedFiles>>,
     rule_files: Unused,
     alerting: Unused,
     remote_write: Unused,
@@ -155,8 +155,19 @@ pub(super) struct Misplaced {
 pub(crate) struct Written {
     pub(crate) global: Global,
     pub(crate) jobs: Vec<JobFields>,
-    /// Further files; `*` stands for any part of a name.
-    pub(crate) files: Vec<PathBuf>,
+    /// Further files.
+    pub(crate) files: Vec<NamedFiles>,
+}
+
+/// An entry of `scrape_config_files`; `*` stands for any part of a name.
+#[derive(Debug, Clone)]
+pub(crate) struct NamedFiles {
+    /// As written.
+    pattern: PathBuf,
+    /// Where, in the file or the variable; a flag has no places.
+    place: Option<Location>,
+    /// The file that it is written in, and relative to.
+    origin: Origin,
 }
 
 /// Jobs, and what was written but means nothing here.
@@ -212,8 +223,12 @@ impl Checked {
             self.jobs
                 .push(job.map_err(|misplaced| misplaced.into_error(origin))?);
         }
-        for pattern in written.files {
-            for path in named_files(&pattern)? {
+        for named in written.files {
+            for path in named.paths()? {
+                if depth >= MAX_DEPTH {
+                    let path = path.display();
+                    return Err(named.wrong(format!("{path} is named too deep inside of files")));
+                }
                 self.add_file(&path, depth + 1)?;
             }
         }
@@ -221,12 +236,6 @@ impl Checked {
     }
 
     fn add_file(&mut self, path: &Path, depth: usize) -> Result<(), ConfigError> {
-        if depth > MAX_DEPTH {
-            return Err(ConfigError::Value {
-                field: "scrape_config_files",
-                message: format!("{} is named too deep inside of files", path.display()),
-            });
-        }
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
@@ -234,12 +243,14 @@ impl Checked {
         let document: Document = parse_yaml(&text).map_err(|err| err.in_file(path))?;
         let origin = Some(path.to_owned());
         self.remark(document.unused(), &origin);
-        let base = path.parent().unwrap_or(Path::new(""));
-        let files = document.scrape_config_files.unwrap_or_default();
+        let mut files = document.scrape_config_files.unwrap_or_default();
+        for named in &mut files {
+            named.written_in(path);
+        }
         let written = Written {
             global: document.global.unwrap_or_default(),
             jobs: document.scrape_configs.unwrap_or_default(),
-            files: files.iter().map(|file| base.join(file)).collect(),
+            files,
         };
         self.add(written, &origin, depth)
     }
@@ -286,20 +297,70 @@ impl Misplaced {
     }
 }
 
-/// The files that `pattern` names, sorted. A pattern may match none, a plain name may not.
-fn named_files(pattern: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-    let text = pattern.to_string_lossy();
-    if !text.contains(['*', '?', '[']) || pattern.is_file() {
-        return Ok(vec![pattern.to_owned()]);
+impl NamedFiles {
+    /// Says which file it is written in.
+    pub(crate) fn written_in(&mut self, file: &Path) {
+        self.origin = Some(file.to_owned());
     }
-    let invalid = |message: String| ConfigError::Value {
-        field: "scrape_config_files",
-        message: format!("{text:?}: {message}"),
-    };
-    let found = glob::glob(&text).map_err(|err| invalid(err.to_string()))?;
-    found
-        .map(|entry| entry.map_err(|err| invalid(err.to_string())))
-        .collect()
+
+    /// The files, sorted. A pattern may match none, a plain name may not.
+    fn paths(&self) -> Result<Vec<PathBuf>, ConfigError> {
+        let base = self.origin.as_deref().and_then(Path::parent);
+        let base = base.unwrap_or(Path::new(""));
+        let plain = base.join(&self.pattern);
+        let written = self.pattern.to_string_lossy();
+        if !written.contains(['*', '?', '[']) || plain.is_file() {
+            return Ok(vec![plain]);
+        }
+        // What stands in brackets in the directory's own name is no pattern.
+        let base = glob::Pattern::escape(&base.to_string_lossy());
+        let pattern = Path::new(&base).join(&self.pattern);
+        let invalid = |message: String| self.wrong(format!("{written:?}: {message}"));
+        // Checked as it is written, for the error counts characters.
+        glob::Pattern::new(&written).map_err(|err| invalid(err.to_string()))?;
+        let found =
+            glob::glob(&pattern.to_string_lossy()).map_err(|err| invalid(err.to_string()))?;
+        found
+            .map(|entry| entry.map_err(|err| invalid(err.to_string())))
+            .collect()
+    }
+
+    /// An error at the place where it is written.
+    fn wrong(&self, message: String) -> ConfigError {
+        match (&self.origin, self.place) {
+            (Some(path), Some(place)) => ConfigError::File {
+                path: path.clone(),
+                line: place.line(),
+                column: place.column(),
+                message: format!("scrape_config_files: {message}"),
+            },
+            _ => ConfigError::Value {
+                field: "scrape_config_files",
+                message,
+            },
+        }
+    }
+}
+
+/// A flag's, relative to the working directory.
+impl From<PathBuf> for NamedFiles {
+    fn from(pattern: PathBuf) -> Self {
+        Self {
+            pattern,
+            place: None,
+            origin: None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for NamedFiles {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let written = Spanned::<String>::deserialize(from)?;
+        Ok(Self {
+            place: Some(written.referenced),
+            ..Self::from(PathBuf::from(written.value))
+        })
+    }
 }
 
 #[cfg(test)]
@@ -388,7 +449,27 @@ mod tests {
         let error = checked(directory.path(), "scrape_config_files: [a.yml]\n").unwrap_err();
         assert_eq!(
             error,
-            "scrape_config_files: a.yml is named too deep inside of files"
+            "a.yml:1:23: scrape_config_files: a.yml is named too deep inside of files"
         );
+    }
+
+    #[test]
+    fn a_bad_pattern_is_said_with_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = checked(directory.path(), "scrape_config_files:\n  - 'b[.yml'\n").unwrap_err();
+        let expected = "a.yml:2:5: scrape_config_files: \"b[.yml\": ";
+        assert!(error.starts_with(expected), "{error}");
+    }
+
+    #[test]
+    fn brackets_in_a_directorys_name_are_no_pattern() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path().join("conf[1]");
+        std::fs::create_dir(&directory).unwrap();
+        let jobs = "scrape_configs: [{job_name: b}]\n";
+        std::fs::write(directory.join("b1.yml"), jobs).unwrap();
+        let checked = checked(&directory, "scrape_config_files: ['b[12].yml']\n").unwrap();
+        let names: Vec<&str> = checked.jobs.iter().map(|job| job.name.as_str()).collect();
+        assert_eq!(names, ["b"]);
     }
 }
