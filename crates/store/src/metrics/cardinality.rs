@@ -145,14 +145,11 @@ impl MetricSnapshot {
             })?;
         }
         for head in &self.generations {
-            head.visit_series(
+            head.visit_times(
                 &options.matchers,
                 &compiled,
                 Window::ALL,
-                |labels, columns| {
-                    let times = columns.bounds();
-                    times.is_none_or(|times| add(labels, times).is_continue())
-                },
+                |labels, times| times.is_none_or(|times| add(labels, times).is_continue()),
             );
         }
         if too_many {

@@ -109,6 +109,24 @@ impl MetricHead {
         });
     }
 
+    /// Calls `visit` with the label set of each series that passes and the first and last time
+    /// (Unix ms) of its samples around `window`; stops when it answers `false`.
+    ///
+    /// Encoded runs of samples count as a whole, as chunks of splits do.
+    pub(super) fn visit_times(
+        &self,
+        matchers: &[Matcher],
+        compiled: &CompiledMatchers,
+        window: Window,
+        mut visit: impl FnMut(&Labels, Option<(i64, i64)>) -> bool,
+    ) {
+        let (after, until) = (window.after_ms, window.until_ms);
+        let take = |series: &HeadSeries| (series.labels.clone(), series.bounds(after, until));
+        self.visit_taken(matchers, compiled, take, |(labels, times)| {
+            visit(&labels, times)
+        });
+    }
+
     /// Calls `visit` with the label set and the exemplars of each series that passes; stops when it
     /// answers `false`.
     pub(super) fn visit_exemplars(

@@ -184,6 +184,17 @@ impl HeadSeries {
         }
     }
 
+    /// The first and last time, Unix ms, of the runs and samples that lie or may lie inside of
+    /// `(after, until]`. Nothing is decoded for it.
+    pub(super) fn bounds(&self, after: i64, until: i64) -> Option<(i64, i64)> {
+        let floats = self.floats.bounds(after, until);
+        let histograms = self.histograms.as_ref();
+        let both = [floats, histograms.and_then(|h| h.bounds(after, until))];
+        both.into_iter()
+            .flatten()
+            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
     /// The exemplars that are kept, as they came.
     pub(super) fn exemplars(&self) -> VecDeque<Exemplar> {
         self.exemplars.as_deref().cloned().unwrap_or_default()

@@ -83,6 +83,13 @@ struct Run {
     last_ms: i64,
 }
 
+impl Run {
+    /// Whether a sample of it may lie inside of `(after, until]`.
+    fn overlaps(&self, after: i64, until: i64) -> bool {
+        after < self.last_ms && self.first_ms <= until
+    }
+}
+
 impl<V> Default for OpenColumn<V> {
     fn default() -> Self {
         Self {
@@ -169,15 +176,23 @@ impl<V: RunValue> OpenColumn<V> {
 
     /// A copy of the samples that may lie inside of `(after, until]`, which shares what is encoded.
     pub(super) fn near(&self, after: i64, until: i64) -> Self {
-        let overlapping = self
-            .runs
-            .iter()
-            .filter(|run| after < run.last_ms && run.first_ms <= until);
+        let overlapping = self.runs.iter().filter(|run| run.overlaps(after, until));
         Self {
             runs: overlapping.cloned().collect(),
             newest: self.newest.clone(),
             starts: self.starts.clone(),
         }
+    }
+
+    /// The first and last time, Unix ms, of what may lie inside of `(after, until]`: the encoded
+    /// runs that overlap it, each as a whole, and of the newest samples those that do lie there.
+    pub(super) fn bounds(&self, after: i64, until: i64) -> Option<(i64, i64)> {
+        let overlapping = self.runs.iter().filter(|run| run.overlaps(after, until));
+        let runs = overlapping.map(|run| (run.first_ms, run.last_ms));
+        let newest = self.newest.iter().map(|(time, _)| *time);
+        let inside = newest.filter(|time| after < *time && *time <= until);
+        runs.chain(inside.map(|time| (time, time)))
+            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
     /// The samples with `after < time <= until`, in the order they came.
@@ -232,6 +247,12 @@ mod tests {
                 let bits: Vec<u64> = column.values.iter().map(|value| value.to_bits()).collect();
                 (column.times, column.starts, bits)
             };
+            let everything = (i64::MIN, i64::MAX);
+            prop_assert_eq!(open.bounds(everything.0, everything.1), plain.bounds());
+            if let Some((first, last)) = plain.window(after, until).bounds() {
+                let (before, behind) = open.bounds(after, until).unwrap();
+                prop_assert!(before <= first && last <= behind);
+            }
             let near = open.near(after, until);
             prop_assert_eq!(shown(near.decoded(after, until)), shown(plain));
         }

@@ -23,7 +23,7 @@ use crate::error::StoreError;
 ///
 /// Names, values and label sets are listed by chunks: a series of a split counts as soon as one of
 /// its chunks begins before the window's end and ends after its beginning, even if no sample of it
-/// lies between.
+/// lies between. So does one of a generation by its encoded runs of a few samples.
 #[derive(Clone, Default)]
 pub struct MetricSnapshot {
     /// Published splits in the order of their log positions.
@@ -209,7 +209,7 @@ impl MetricSnapshot {
         self.splits.iter().take_while(is_waited_for)
     }
 
-    /// Visits the labels of the generations' series with samples in `window`.
+    /// Visits the labels of the generations' series that count in `window`.
     fn visit_heads(
         &self,
         matchers: &[Matcher],
@@ -219,10 +219,10 @@ impl MetricSnapshot {
         visit: &mut dyn FnMut(&Labels) -> ControlFlow<()>,
     ) {
         for head in &self.generations {
-            head.visit_series(matchers, compiled, window, |labels, columns| {
-                let flow = match columns.is_empty() {
-                    false => visit(labels),
-                    true => go_on(cancelled),
+            head.visit_times(matchers, compiled, window, |labels, times| {
+                let flow = match times {
+                    Some(_) => visit(labels),
+                    None => go_on(cancelled),
                 };
                 flow.is_continue()
             });
@@ -252,8 +252,8 @@ impl MetricSnapshot {
             .await
     }
 
-    /// Calls `visit` with the labels and the last sample (Unix ms) of every series with samples in
-    /// `window`, once for each place that holds it.
+    /// Calls `visit` with the labels and the last sample (Unix ms) of every series that counts in
+    /// `window`, once for each place that holds it: the last of the chunks that overlap it.
     pub(crate) async fn each_series(
         &self,
         window: Window,
@@ -268,8 +268,8 @@ impl MetricSnapshot {
                 })?;
             }
             for head in &this.generations {
-                head.visit_series(&[], &everything, window, |labels, columns| {
-                    if let Some((_, last_ms)) = columns.bounds() {
+                head.visit_times(&[], &everything, window, |labels, times| {
+                    if let Some((_, last_ms)) = times {
                         visit(labels, last_ms);
                     }
                     go_on(cancelled).is_continue()

@@ -398,6 +398,35 @@ fn exemplars_that_nobody_waits_for_are_not_gathered() {
 }
 
 #[tokio::test]
+async fn a_generation_lists_its_series_by_runs_of_samples() {
+    let head = empty();
+    // A run that is encoded, with a gap amid it, and one sample that is not.
+    let times = (0..16).chain(100..116).chain([1_000]);
+    apply(&head, times.map(|time| gauge("a", time, 1.0)));
+    apply(&head, [gauge("b", 50, 1.0)]);
+    let snapshot = MetricSnapshot {
+        splits: Vec::new(),
+        generations: vec![head],
+    };
+    let cases = [
+        (Window::ALL, "ab", vec![1_000, 50]),
+        (Window::new(40, 60), "ab", vec![115, 50]),
+        (Window::new(50, 60), "a", vec![115]),
+        (Window::new(115, 999), "", vec![]),
+        (Window::new(115, 1_000), "a", vec![1_000]),
+        (Window::new(1_000, i64::MAX), "", vec![]),
+    ];
+    for (window, series, last_ms) in cases {
+        let found = snapshot.label_values("series", &[], window, 9);
+        assert_eq!(found.await.unwrap().names.concat(), series, "{window:?}");
+        let (sender, visited) = std::sync::mpsc::channel();
+        let visit = move |_: &Labels, last_ms: i64| sender.send(last_ms).unwrap();
+        snapshot.each_series(window, visit).await.unwrap();
+        assert_eq!(visited.iter().collect::<Vec<_>>(), last_ms, "{window:?}");
+    }
+}
+
+#[tokio::test]
 async fn matchers_select_in_head_and_split_alike_and_limits_refuse() {
     let head = empty();
     apply(&head, ["a", "b", "c"].map(|series| gauge(series, 1, 1.0)));
