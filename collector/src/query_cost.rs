@@ -1,9 +1,10 @@
 //! How many queries run at once, and how long one may take.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::self_metrics::{QUERIES, QUERIES_RUNNING};
 
@@ -12,8 +13,15 @@ use crate::self_metrics::{QUERIES, QUERIES_RUNNING};
 /// Dropping the future of a query stops its work: a client that goes away cancels what it asked
 /// for. The metrics [`QUERIES_RUNNING`] and [`QUERIES`] show it.
 pub(crate) struct QueryGate {
-    running: Semaphore,
+    running: Arc<Semaphore>,
     timeout: Duration,
+}
+
+/// A query's turn: while it is held, the query counts as running.
+pub(crate) struct Turn {
+    _running: Running,
+    /// Always there: the semaphore is never closed.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A query did not get its turn or did not end within the timeout.
@@ -23,7 +31,7 @@ pub(crate) struct TimedOut(pub(crate) Duration);
 impl QueryGate {
     pub(crate) fn new(concurrent: usize, timeout: Duration) -> Self {
         Self {
-            running: Semaphore::new(concurrent),
+            running: Arc::new(Semaphore::new(concurrent)),
             timeout,
         }
     }
@@ -43,13 +51,30 @@ impl QueryGate {
         shorter: Option<Duration>,
         query: impl Future<Output = T>,
     ) -> Result<T, TimedOut> {
+        let (result, _turn) = self.hold(shorter, query).await?;
+        Ok(result)
+    }
+
+    /// As [`QueryGate::run`], and the turn goes on after the query: for results that are large
+    /// and are still to be sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`QueryGate::run`].
+    pub(crate) async fn hold<T>(
+        &self,
+        shorter: Option<Duration>,
+        query: impl Future<Output = T>,
+    ) -> Result<(T, Turn), TimedOut> {
         let timeout = shorter.map_or(self.timeout, |shorter| shorter.min(self.timeout));
         let mut end = End("cancelled");
         let turn = async {
-            // The semaphore is never closed, so waiting can only succeed.
-            let _turn = self.running.acquire().await.ok();
-            let _running = Running::begin();
-            query.await
+            let permit = Arc::clone(&self.running).acquire_owned().await.ok();
+            let turn = Turn {
+                _running: Running::begin(),
+                _permit: permit,
+            };
+            (query.await, turn)
         };
         let result = if timeout.is_zero() {
             // The timer would let through what ends before its first tick.

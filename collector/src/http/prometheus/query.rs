@@ -10,7 +10,7 @@ use axum::response::Response;
 use promql::{CancelFlag, EvalOptions, Expr, QueryResult};
 use tokio::runtime::Handle;
 
-use super::answer::{Stats, query_result};
+use super::answer::{Held, Stats, query_result};
 use super::error::PromError;
 use super::time;
 use crate::app::{App, tenant};
@@ -84,12 +84,17 @@ async fn answer(
         let result = evaluate(App::clone(&app), tenant, expr, steps, options).await;
         (queued, result)
     };
-    let (queued, result) = app.queries.run(timeout, run).await?;
+    // Held until the answer is sent, so that slow readers do not pile up results.
+    let ((queued, result), turn) = app.queries.hold(timeout, run).await?;
+    let held = Held {
+        turn,
+        stall: app.queries.timeout(),
+    };
     let stats = wants_stats.then(|| Stats {
         queued,
         evaluated: asked.elapsed().saturating_sub(queued),
     });
-    Ok(query_result(result?, query, limit, stats))
+    Ok(query_result(result?, query, limit, stats, Some(held)))
 }
 
 fn options(app: &App, params: &Params) -> Result<EvalOptions, PromError> {
