@@ -12,6 +12,7 @@ use model::{
 use promql::{SelectLimits, SeriesSource, SourceError, Window};
 use proptest::prelude::*;
 
+use super::head::SeriesColumns;
 use super::{MetricHead, MetricSnapshot, MetricSplit};
 use crate::head::{HeadRows, HeadSettings, SplitSummary};
 use wire::MetricBatch;
@@ -378,6 +379,30 @@ async fn exemplars_are_found_in_head_and_split_alike() {
             assert!(found.iter().all(|series| series.exemplars.len() == 1));
         }
     }
+}
+
+#[tokio::test]
+async fn exemplars_without_a_sample_of_their_series_are_not_sealed() {
+    let mut bytes = Vec::new();
+    let exemplars = with_exemplar("a", 10).exemplars;
+    let alone = SeriesColumns {
+        exemplars: exemplars.into(),
+        ..SeriesColumns::default()
+    };
+    let mut other = SeriesColumns::default();
+    other.floats.push(10, None, 1.0);
+    let labels = |series| Labels::new([("__name__", "g"), ("series", series)]);
+    let series = [(labels("a"), alone), (labels("b"), other)];
+    let summary = super::split::write(series, &[], &mut bytes).unwrap();
+    assert_eq!(summary.rows, 1);
+    let split = MetricSplit::open("test", Bytes::from(bytes), &summary).unwrap();
+    let snapshot = MetricSnapshot {
+        splits: vec![Arc::new(split)],
+        generations: Vec::new(),
+    };
+    let everything = [Vec::new()];
+    let found = snapshot.exemplars(&everything, Window::ALL, SelectLimits::NONE);
+    assert!(found.await.unwrap().is_empty());
 }
 
 #[test]

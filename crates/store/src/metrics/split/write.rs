@@ -74,6 +74,7 @@ impl<W: Write + Send> SplitWriter<W> {
     }
 
     /// Adds the rows of the next series, floats first, each kind in order of time.
+    /// Without rows there is nothing to put exemplars into, and they are left out.
     ///
     /// # Errors
     ///
