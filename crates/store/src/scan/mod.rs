@@ -22,6 +22,7 @@ mod field_names;
 mod field_values;
 mod filter;
 mod histogram;
+mod level_counts;
 mod log_plans;
 mod matches;
 mod patterns;
