@@ -9,8 +9,8 @@
 //!
 //! What a scrape brings takes the way of every other sample: durable first, then visible. Reading
 //! order: `config` (what is asked for), `relabel` and `target` (pure: what discovery finds becomes
-//! a target with a URL, labels and moments), `batch` (pure: what a target shows becomes samples
-//! and stale markers), `discovery`, `client`, `worker` (one target), `pool` (one job), `status`
+//! a target with a URL, labels and moments), `batch` and `resolution` (pure: what a target shows
+//! becomes samples and stale markers), `discovery`, `client`, `worker` (one target), `pool` (one job), `status`
 //! (what the API shows), `sink` (where samples go).
 
 mod batch;
@@ -19,6 +19,7 @@ pub(crate) mod config;
 mod discovery;
 mod pool;
 mod relabel;
+mod resolution;
 mod sink;
 mod status;
 mod target;

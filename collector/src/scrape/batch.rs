@@ -18,6 +18,7 @@ use wire::exposition::{ExposedSample, Exposition};
 
 use super::config::{Job, JobLimits};
 use super::relabel;
+use super::resolution::Resolution;
 
 /// The series of a target's last stored scrape.
 #[derive(Debug, Default)]
@@ -75,7 +76,7 @@ pub(crate) fn successful(
         },
         duplicates: 0,
     };
-    for exposed in exposition.samples {
+    for mut exposed in exposition.samples {
         let labels = with_target(&exposed, target, job.honor_labels);
         let Some(labels) = relabel::apply(&job.metric_relabel, labels) else {
             continue;
@@ -84,7 +85,8 @@ pub(crate) fn successful(
             continue;
         }
         batch.counts.kept += 1;
-        let verdict = admitted(&labels, &job.limits, batch.counts.kept);
+        let verdict = admitted(&labels, &job.limits, batch.counts.kept)
+            .and_then(|()| fit(&mut exposed.sample.value, &labels, job.limits.resolution));
         if let Err(message) = verdict {
             let counts = batch.counts;
             return Err(Refused { message, counts });
@@ -206,6 +208,16 @@ fn admitted(labels: &Labels, limits: &JobLimits, kept: usize) -> Result<(), Stri
         }
     }
     Ok(())
+}
+
+/// Brings a native histogram to a resolution that the job allows.
+fn fit(value: &mut SampleValue, labels: &Labels, resolution: Resolution) -> Result<(), String> {
+    match value {
+        SampleValue::Float(_) => Ok(()),
+        SampleValue::Histogram(histogram) => resolution
+            .fit(histogram)
+            .map_err(|problem| format!("{labels} has {problem}")),
+    }
 }
 
 /// The names of a scrape's own series.

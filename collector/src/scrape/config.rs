@@ -22,6 +22,7 @@ pub(crate) use units::Interval;
 
 use super::discovery::TargetGroup;
 use super::relabel::Rule;
+use super::resolution::Resolution;
 use crate::config::Secret;
 
 /// One entry of `scrape_configs`, checked, with the defaults filled in.
@@ -77,6 +78,8 @@ pub(crate) struct JobLimits {
     pub(crate) label_name_length: usize,
     /// Bytes of a label's value.
     pub(crate) label_value_length: usize,
+    /// How fine native histograms are.
+    pub(crate) resolution: Resolution,
     /// Targets of the job.
     pub(crate) targets: usize,
     /// Dropped targets that are kept to be shown.

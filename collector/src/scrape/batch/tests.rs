@@ -1,5 +1,7 @@
 //! What one scrape adds: labels, times, staleness, limits, and the series of its own.
 
+use model::NativeHistogram;
+use model::histogram::BucketSpan;
 use model::metric::is_stale;
 use wire::exposition::{Format, Reading, read};
 
@@ -147,6 +149,50 @@ fn a_limit_refuses_the_whole_scrape() {
     }
     let at_the_limit = scraped("sample_limit: 2", "a 1\nb 1\n", &Seen::default(), 5);
     assert!(at_the_limit.is_ok());
+}
+
+#[test]
+fn a_native_histogram_with_too_many_buckets_is_made_coarser_or_refused() {
+    let shown = |buckets: &[f64], below_zero: &[f64]| {
+        let spans = |counts: &[f64]| {
+            let length = counts.len() as u32;
+            vec![BucketSpan { offset: 1, length }]
+        };
+        let histogram = NativeHistogram {
+            positive_spans: spans(buckets),
+            positive_counts: buckets.to_vec(),
+            negative_spans: spans(below_zero),
+            negative_counts: below_zero.to_vec(),
+            ..NativeHistogram::default()
+        };
+        let exposed = ExposedSample {
+            sample: SeriesSample {
+                value: SampleValue::Histogram(Box::new(histogram)),
+                ..float(Labels::new([("__name__", "h")]), 0.0, 5)
+            },
+            timed: false,
+            emptied: Vec::new(),
+        };
+        let exposition = Exposition {
+            samples: vec![exposed],
+            metadata: Vec::new(),
+        };
+        let job = job("native_histogram_bucket_limit: 1");
+        successful(&job, &Labels::empty(), exposition, &Seen::default(), 5)
+    };
+    let batch = shown(&[1.0, 2.0], &[]).unwrap();
+    let SampleValue::Histogram(histogram) = &batch.samples[0].value else {
+        panic!("{:?}", batch.samples);
+    };
+    assert_eq!(
+        (histogram.schema, &histogram.positive_counts),
+        (-1, &vec![3.0])
+    );
+    let refused = shown(&[1.0], &[2.0]).unwrap_err();
+    assert_eq!(
+        refused.message,
+        "h has 2 buckets at the coarsest resolution, more than native_histogram_bucket_limit = 1"
+    );
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub(crate) struct Global {
     pub(super) label_value_length_limit: Option<usize>,
     pub(super) target_limit: Option<usize>,
     pub(super) keep_dropped_targets: Option<usize>,
+    convert_classic_histograms_to_nhcb: Option<Spanned<bool>>,
     evaluation_interval: Unused,
     rule_query_offset: Unused,
     external_labels: Unused,
@@ -98,7 +99,12 @@ impl Global {
                 &self.metric_name_escaping_scheme,
             ),
         ];
-        places(fields)
+        let mut unused = places(fields);
+        unused.extend(switched_on(
+            "global.convert_classic_histograms_to_nhcb (histograms stay classic)",
+            self.convert_classic_histograms_to_nhcb.as_ref(),
+        ));
+        unused
     }
 }
 
@@ -142,6 +148,15 @@ pub(super) fn places<const N: usize>(
     written
         .filter_map(|(name, field)| Some((name, field.as_ref()?.referenced)))
         .collect()
+}
+
+/// The name and place of a switch that does nothing here, if it is on.
+pub(super) fn switched_on(
+    name: &'static str,
+    switch: Option<&Spanned<bool>>,
+) -> Option<(&'static str, Location)> {
+    let switch = switch.filter(|switch| switch.value)?;
+    Some((name, switch.referenced))
 }
 
 /// Something wrong at a place of the file that is being read.
@@ -366,6 +381,7 @@ impl<'de> Deserialize<'de> for NamedFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scrape::resolution::Resolution;
 
     /// The jobs of a file `a.yml`, or the error without the directory.
     fn checked(directory: &Path, text: &str) -> Result<Checked, String> {
@@ -451,6 +467,25 @@ mod tests {
             error,
             "a.yml:1:23: scrape_config_files: a.yml is named too deep inside of files"
         );
+    }
+
+    #[test]
+    fn a_switch_that_does_nothing_is_named_where_it_is_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let checked = checked(
+            directory.path(),
+            "global: {convert_classic_histograms_to_nhcb: false}\nscrape_configs:\n  \
+             - job_name: a\n    convert_classic_histograms_to_nhcb: true\n    \
+             native_histogram_bucket_limit: 160\n    native_histogram_min_bucket_factor: 2\n",
+        )
+        .unwrap();
+        let [remark] = checked.remarks.as_slice() else {
+            panic!("{:?}", checked.remarks);
+        };
+        let expected = "a.yml:4:41: convert_classic_histograms_to_nhcb (histograms stay classic) is \
+                        not used here";
+        assert!(remark.ends_with(expected), "{remark}");
+        assert_eq!(checked.jobs[0].limits.resolution, Resolution::new(160, 2.0));
     }
 
     #[test]

@@ -7,13 +7,14 @@ use model::TenantId;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-use super::document::{Global, Misplaced, Unused, places};
+use super::document::{Global, Misplaced, Unused, places, switched_on};
 use super::http_client::with_http_client;
 use super::units::{BodySize, Interval};
 use super::{Discovery, HttpDiscovery, Job, JobLimits, Protocol};
 use crate::config::Secret;
 use crate::scrape::discovery::TargetGroup;
 use crate::scrape::relabel::Rule;
+use crate::scrape::resolution::Resolution;
 
 /// The largest body when `body_size_limit` sets none, or none of its own: 32 MiB.
 pub(crate) const MAX_BODY: usize = 32 << 20;
@@ -46,6 +47,8 @@ with_http_client!(
         label_limit: Option<usize>,
         label_name_length_limit: Option<usize>,
         label_value_length_limit: Option<usize>,
+        native_histogram_bucket_limit: Option<usize>,
+        native_histogram_min_bucket_factor: Option<f64>,
         target_limit: Option<usize>,
         keep_dropped_targets: Option<usize>,
         static_configs: Option<Vec<StaticFields>>,
@@ -53,6 +56,7 @@ with_http_client!(
         http_sd_configs: Option<Vec<HttpFields>>,
         relabel_configs: Option<Vec<Rule>>,
         metric_relabel_configs: Option<Vec<Rule>>,
+        convert_classic_histograms_to_nhcb: Option<Spanned<bool>>,
         metric_name_validation_scheme: Unused,
         metric_name_escaping_scheme: Unused,
         scrape_failure_log_file: Unused,
@@ -100,7 +104,7 @@ impl JobFields {
 
     /// The names and places of fields that mean nothing here.
     pub(super) fn unused(&self) -> Vec<(&'static str, Location)> {
-        places([
+        let mut unused = places([
             (
                 "metric_name_validation_scheme",
                 &self.metric_name_validation_scheme,
@@ -110,7 +114,12 @@ impl JobFields {
                 &self.metric_name_escaping_scheme,
             ),
             ("scrape_failure_log_file", &self.scrape_failure_log_file),
-        ])
+        ]);
+        unused.extend(switched_on(
+            "convert_classic_histograms_to_nhcb (histograms stay classic)",
+            self.convert_classic_histograms_to_nhcb.as_ref(),
+        ));
+        unused
     }
 
     /// The job with `global`'s defaults; files are relative to `base`.
@@ -191,6 +200,10 @@ impl JobFields {
             label_value_length: or(
                 self.label_value_length_limit,
                 global.label_value_length_limit,
+            ),
+            resolution: Resolution::new(
+                self.native_histogram_bucket_limit.unwrap_or(0),
+                self.native_histogram_min_bucket_factor.unwrap_or(0.0),
             ),
             targets: or(self.target_limit, global.target_limit),
             dropped_targets: or(self.keep_dropped_targets, global.keep_dropped_targets),
