@@ -228,6 +228,22 @@ const REPORT: [&str; 5] = [
     "scrape_samples_post_metric_relabeling",
     "scrape_series_added",
 ];
+/// Those that `extra_scrape_metrics` adds.
+const EXTRA: [&str; 3] = [
+    "scrape_timeout_seconds",
+    "scrape_sample_limit",
+    "scrape_body_size_bytes",
+];
+
+/// What `extra_scrape_metrics` says: how near a target is to its limits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extra {
+    pub(crate) timeout: Duration,
+    /// 0 means none.
+    pub(crate) sample_limit: usize,
+    /// The answer's bytes, decompressed; 0 without an answer, -1 for one that is too large.
+    pub(crate) body_bytes: i64,
+}
 
 /// A scrape's own series: whether it went well, how long it took, what it counted.
 pub(crate) fn report(
@@ -235,8 +251,9 @@ pub(crate) fn report(
     up: bool,
     took: Duration,
     counts: Counts,
+    extra: Option<Extra>,
     at_ms: i64,
-) -> [SeriesSample; 5] {
+) -> Vec<SeriesSample> {
     let values = [
         f64::from(u8::from(up)),
         took.as_secs_f64(),
@@ -244,14 +261,28 @@ pub(crate) fn report(
         counts.kept as f64,
         counts.added as f64,
     ];
-    let mut values = values.into_iter();
-    REPORT.map(|name| {
-        let value = values.next().unwrap_or_default();
-        float(target.with(METRIC_NAME, name), value, at_ms)
-    })
+    let own = REPORT.into_iter().zip(values);
+    let more = extra.into_iter().flat_map(|extra| {
+        let values = [
+            extra.timeout.as_secs_f64(),
+            extra.sample_limit as f64,
+            extra.body_bytes as f64,
+        ];
+        EXTRA.into_iter().zip(values)
+    });
+    own.chain(more)
+        .map(|(name, value)| float(target.with(METRIC_NAME, name), value, at_ms))
+        .collect()
 }
 
 /// The stale markers of a scrape's own series, once its target is gone.
-pub(crate) fn report_stale(target: &Labels, at_ms: i64) -> [SeriesSample; 5] {
-    REPORT.map(|name| stale(&target.with(METRIC_NAME, name), at_ms))
+pub(crate) fn report_stale(target: &Labels, has_extra: bool, at_ms: i64) -> Vec<SeriesSample> {
+    let more: &[&str] = match has_extra {
+        true => &EXTRA,
+        false => &[],
+    };
+    let names = REPORT.iter().chain(more);
+    names
+        .map(|name| stale(&target.with(METRIC_NAME, name), at_ms))
+        .collect()
 }

@@ -37,6 +37,30 @@ pub(crate) struct Answer {
     _held: Option<OwnedSemaphorePermit>,
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) struct NoAnswer {
+    /// The reason in a sentence.
+    pub(crate) message: String,
+    /// Whether it is that the answer is larger than it may be.
+    pub(crate) is_too_large: bool,
+}
+
+impl From<String> for NoAnswer {
+    fn from(message: String) -> Self {
+        Self {
+            message,
+            is_too_large: false,
+        }
+    }
+}
+
+impl From<NoAnswer> for String {
+    fn from(reason: NoAnswer) -> Self {
+        reason.message
+    }
+}
+
 /// Bytes of answers that may be held at the same time.
 pub(crate) struct Room {
     kibibytes: Arc<Semaphore>,
@@ -111,15 +135,15 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A sentence: no connection, another status than 200, too large a body, a secret's file that
-    /// cannot be read.
+    /// No connection, another status than 200, too large a body, a secret's file that cannot be
+    /// read.
     pub(crate) async fn get(
         &self,
         url: Url,
         headers: HeaderMap,
         limit: usize,
         room: &Room,
-    ) -> Result<Answer, String> {
+    ) -> Result<Answer, NoAnswer> {
         let mut request = self.client.get(url).headers(headers);
         request = match &self.auth {
             None => request,
@@ -148,7 +172,7 @@ impl Client {
             .await
             .map_err(|err| in_full(&err.without_url()))?;
         if response.status() != reqwest::StatusCode::OK {
-            return Err(format!("server returned HTTP status {}", response.status()));
+            return Err(format!("server returned HTTP status {}", response.status()).into());
         }
         let content_type = text_of(&response, CONTENT_TYPE);
         let compression = text_of(&response, CONTENT_ENCODING);
@@ -171,16 +195,19 @@ impl Answer {
     /// # Errors
     ///
     /// A larger or malformed body.
-    pub(crate) fn decompressed(&self, limit: usize) -> Result<Bytes, String> {
+    pub(crate) fn decompressed(&self, limit: usize) -> Result<Bytes, NoAnswer> {
         wire::decompress(self.compression, self.body.clone(), limit).map_err(|err| match err {
             wire::DecompressError::TooLarge { limit } => too_large(limit),
-            other => other.to_string(),
+            other => other.to_string().into(),
         })
     }
 }
 
-fn too_large(limit: usize) -> String {
-    format!("the answer is larger than {limit} bytes; see body_size_limit")
+fn too_large(limit: usize) -> NoAnswer {
+    NoAnswer {
+        message: format!("the answer is larger than {limit} bytes; see body_size_limit"),
+        is_too_large: true,
+    }
 }
 
 /// The body as sent, and the room that it takes.
@@ -188,7 +215,7 @@ async fn body(
     mut response: Response,
     limit: usize,
     room: &Room,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), String> {
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), NoAnswer> {
     let mut body = BytesMut::new();
     let mut held: Option<OwnedSemaphorePermit> = None;
     let mut reserved = 0;

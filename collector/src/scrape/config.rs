@@ -53,6 +53,8 @@ pub(crate) struct Job {
     pub(crate) fallback: Option<Protocol>,
     /// Whether a native histogram's classic buckets are kept as well.
     pub(crate) keeps_classic: bool,
+    /// Whether a scrape has the series that tell how near a target is to its limits.
+    pub(crate) extra_metrics: bool,
     /// Whether compressed answers are asked for.
     pub(crate) compression: bool,
     pub(crate) limits: JobLimits,

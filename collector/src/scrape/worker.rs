@@ -11,8 +11,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wire::exposition::{Exposition, Format, Reading, read};
 
-use super::batch::{self, Counts, Seen};
-use super::client::{self, Answer, Client, Room};
+use super::batch::{self, Counts, Extra, Seen};
+use super::client::{self, Answer, Client, NoAnswer, Room};
 use super::config::Job;
 use super::sink::Sink;
 use super::status::{Health, LastScrape, PoolStatus, TargetStatus};
@@ -127,9 +127,9 @@ impl Worker {
     }
 
     /// The target's answer.
-    async fn ask(&self) -> Result<Answer, String> {
+    async fn ask(&self) -> Result<Answer, NoAnswer> {
         if let Some(refusal) = self.pool.refusal() {
-            return Err(refusal);
+            return Err(refusal.into());
         }
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, client::NAME);
@@ -147,7 +147,7 @@ impl Worker {
         let asked = self.tools.client.get(url, headers, limit, &self.tools.room);
         match tokio::time::timeout(self.target.timeout.duration(), asked).await {
             Ok(answer) => answer,
-            Err(_) => Err(format!("no answer within {}", self.target.timeout)),
+            Err(_) => Err(format!("no answer within {}", self.target.timeout).into()),
         }
     }
 
@@ -155,7 +155,7 @@ impl Worker {
     /// server stops meanwhile.
     async fn prepare(
         &self,
-        answer: Result<Answer, String>,
+        answer: Result<Answer, NoAnswer>,
         memory: &Memory,
         at_ms: i64,
         begun: Instant,
@@ -169,8 +169,10 @@ impl Worker {
             target: self.target.labels.clone(),
             previous: Arc::clone(&memory.seen),
             described: memory.described,
+            timeout: self.target.timeout.duration(),
             at_ms,
             begun,
+            body_bytes: 0,
         };
         let prepared = tokio::task::spawn_blocking(move || {
             let prepared = preparation.run(answer);
@@ -229,7 +231,8 @@ impl Worker {
     async fn end_series(&self, memory: &Memory) {
         let at_ms = clock::now_ms();
         let mut samples = batch::failed(&memory.seen, at_ms);
-        samples.extend(batch::report_stale(&self.target.labels, at_ms));
+        let extra = self.job.extra_metrics;
+        samples.extend(batch::report_stale(&self.target.labels, extra, at_ms));
         let body = wire::remote_write::encode(&samples, &[]);
         if let Err(problem) = self.hand_over(body).await {
             metrics::counter!(self_metrics::SCRAPE_SKIPPED_SAMPLES).increment(samples.len() as u64);
@@ -264,19 +267,30 @@ struct Preparation {
     target: Labels,
     previous: Arc<Seen>,
     described: Option<(u64, i64)>,
+    timeout: Duration,
     at_ms: i64,
     begun: Instant,
+    /// As in [`Extra`].
+    body_bytes: i64,
 }
 
 impl Preparation {
-    fn run(self, answer: Result<Answer, String>) -> Prepared {
-        match answer.and_then(|answer| self.read(&answer)) {
+    fn run(mut self, answer: Result<Answer, NoAnswer>) -> Prepared {
+        let exposition = answer.and_then(|answer| self.read(&answer));
+        match exposition {
             Ok(exposition) => self.successful(exposition),
-            Err(failure) => self.failed(failure, Counts::default()),
+            Err(failure) => {
+                if failure.is_too_large {
+                    self.body_bytes = -1;
+                }
+                self.failed(failure.message, Counts::default())
+            }
         }
     }
 
-    fn read(&self, answer: &Answer) -> Result<Exposition, String> {
+    fn read(&mut self, answer: &Answer) -> Result<Exposition, NoAnswer> {
+        let body = answer.decompressed(self.job.limits.body)?;
+        self.body_bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
         let format = Format::from_content_type(&answer.content_type)
             .or(self.job.fallback.map(|protocol| protocol.format()))
             .ok_or_else(|| {
@@ -286,13 +300,12 @@ impl Preparation {
                     answer.content_type
                 )
             })?;
-        let body = answer.decompressed(self.job.limits.body)?;
         let reading = Reading {
             at_ms: self.at_ms,
             max_samples: MAX_SAMPLES,
             keeps_classic: self.job.keeps_classic,
         };
-        read(format, &body, reading).map_err(|err| err.to_string())
+        Ok(read(format, &body, reading).map_err(|err| err.to_string())?)
     }
 
     fn successful(self, mut exposition: Exposition) -> Prepared {
@@ -351,7 +364,13 @@ impl Preparation {
     ) -> Prepared {
         let took = self.begun.elapsed();
         let up = failure.is_none();
-        samples.extend(batch::report(&self.target, up, took, counts, self.at_ms));
+        let extra = self.job.extra_metrics.then_some(Extra {
+            timeout: self.timeout,
+            sample_limit: self.job.limits.samples,
+            body_bytes: self.body_bytes,
+        });
+        let report = batch::report(&self.target, up, took, counts, extra, self.at_ms);
+        samples.extend(report);
         Prepared {
             body: wire::remote_write::encode(&samples, metadata),
             samples: samples.len(),

@@ -205,7 +205,7 @@ fn a_scrape_has_series_of_its_own() {
     };
     let took = Duration::from_millis(1_500);
     assert_eq!(
-        shown(&report(&target, true, took, counts, 5)),
+        shown(&report(&target, true, took, counts, None, 5)),
         [
             r#"scrape_duration_seconds{instance="i", job="j"} 1.5 5"#,
             r#"scrape_samples_post_metric_relabeling{instance="i", job="j"} 3 5"#,
@@ -214,6 +214,22 @@ fn a_scrape_has_series_of_its_own() {
             r#"up{instance="i", job="j"} 1 5"#,
         ]
     );
-    let stale = shown(&report_stale(&target, 6));
+    let stale = shown(&report_stale(&target, false, 6));
     assert!(stale.len() == 5 && stale.iter().all(|line| line.ends_with(" stale 6")));
+
+    let extra = Extra {
+        timeout: Duration::from_secs(10),
+        sample_limit: 7,
+        body_bytes: -1,
+    };
+    let all = shown(&report(&target, true, took, counts, Some(extra), 5));
+    for expected in [
+        r#"scrape_body_size_bytes{instance="i", job="j"} -1 5"#,
+        r#"scrape_sample_limit{instance="i", job="j"} 7 5"#,
+        r#"scrape_timeout_seconds{instance="i", job="j"} 10 5"#,
+    ] {
+        assert!(all.iter().any(|line| line == expected), "{all:?}");
+    }
+    assert_eq!(all.len(), 8);
+    assert_eq!(report_stale(&target, true, 6).len(), 8);
 }

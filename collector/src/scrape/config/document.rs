@@ -36,6 +36,7 @@ pub(crate) struct Global {
     pub(super) scrape_protocols: Option<Vec<Protocol>>,
     pub(super) scrape_native_histograms: Option<bool>,
     pub(super) always_scrape_classic_histograms: Option<bool>,
+    pub(super) extra_scrape_metrics: Option<bool>,
     pub(super) body_size_limit: Option<BodySize>,
     pub(super) sample_limit: Option<usize>,
     pub(super) label_limit: Option<usize>,

@@ -41,6 +41,7 @@ with_http_client!(
         fallback_scrape_protocol: Option<Protocol>,
         scrape_native_histograms: Option<bool>,
         always_scrape_classic_histograms: Option<bool>,
+        extra_scrape_metrics: Option<bool>,
         enable_compression: Option<bool>,
         body_size_limit: Option<BodySize>,
         sample_limit: Option<usize>,
@@ -172,6 +173,10 @@ impl JobFields {
             keeps_classic: self
                 .always_scrape_classic_histograms
                 .or(global.always_scrape_classic_histograms)
+                .unwrap_or(false),
+            extra_metrics: self
+                .extra_scrape_metrics
+                .or(global.extra_scrape_metrics)
                 .unwrap_or(false),
             fallback: self.fallback_scrape_protocol,
             compression: self.enable_compression.unwrap_or(true),
