@@ -81,6 +81,16 @@ impl<'a> Iterator for Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
+    /// The pairs of a label set that [`Pairs::write`] wrote. They end where bytes are none.
+    pub fn of(label_set: &'a [u8]) -> Self {
+        Self(label_set)
+    }
+
+    /// Appends a label set as bytes.
+    pub fn write(labels: &Labels, out: &mut Vec<u8>) {
+        of(labels, out);
+    }
+
     /// The length behind a key.
     fn field(&mut self, key: u8) -> Option<usize> {
         let (first, rest) = self.0.split_first()?;
@@ -185,8 +195,8 @@ mod tests {
         ) {
             let labels: Labels = pairs.into_iter().collect();
             let mut bytes = Vec::new();
-            of(&labels, &mut bytes);
-            prop_assert_eq!(Pairs(&bytes).collect::<Labels>(), labels);
+            Pairs::write(&labels, &mut bytes);
+            prop_assert_eq!(Pairs::of(&bytes).collect::<Labels>(), labels);
         }
 
         #[test]

@@ -1,69 +1,70 @@
 //! Delta points become cumulative samples: running totals per series, kept with the checkpoint.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use model::metric::is_stale;
 use model::{Labels, NativeHistogram, SampleValue, SeriesSample};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::carried::{how_many_fit, label_bytes};
+use super::chunk::{Chunk, ChunkValues};
 
 /// The running total of one delta series.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Total {
-    labels: Labels,
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Total {
+    pub(super) labels: Labels,
     /// Where the total starts, Unix ms.
-    start_ms: Option<i64>,
+    pub(super) start_ms: Option<i64>,
     /// The newest point added, Unix ms.
-    last_ms: i64,
-    value: TotalValue,
+    pub(super) last_ms: i64,
+    pub(super) value: TotalValue,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum TotalValue {
-    /// As bits: JSON has no infinities or NaNs.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) enum TotalValue {
+    /// As bits: the JSON of earlier checkpoints has no infinities or NaNs.
     Float(u64),
-    /// As a chunk of one sample in hex, for the same reason.
-    Histogram(#[serde(with = "histogram_text")] Box<NativeHistogram>),
+    /// In that JSON what [`histogram_bytes`] makes, in hex.
+    Histogram(#[serde(deserialize_with = "histogram_of_hex")] Box<NativeHistogram>),
 }
 
-/// A histogram in a JSON string, bit by bit.
-mod histogram_text {
-    use std::sync::Arc;
+/// A histogram as a chunk of one sample.
+pub(super) fn histogram_bytes(histogram: &NativeHistogram) -> Vec<u8> {
+    let chunk = Chunk {
+        timestamps_ms: vec![0],
+        starts_ms: vec![None],
+        values: ChunkValues::Histograms(vec![Arc::new(histogram.clone())]),
+    };
+    chunk.encode()
+}
 
-    use model::NativeHistogram;
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    use crate::metrics::chunk::{Chunk, ChunkValues};
-
-    pub(super) fn serialize<S: Serializer>(
-        histogram: &NativeHistogram,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let chunk = Chunk {
-            timestamps_ms: vec![0],
-            starts_ms: vec![None],
-            values: ChunkValues::Histograms(vec![Arc::new(histogram.clone())]),
-        };
-        serializer.serialize_str(&const_hex::encode(chunk.encode()))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Box<NativeHistogram>, D::Error> {
-        let bytes =
-            const_hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
-        match Chunk::decode(&bytes).map_err(D::Error::custom)?.values {
-            ChunkValues::Histograms(values) if values.len() == 1 => {
-                Ok(Box::new(values[0].as_ref().clone()))
-            }
-            _ => Err(D::Error::custom("expected a chunk of one histogram")),
+/// Reads what [`histogram_bytes`] wrote; the error is why it cannot.
+pub(super) fn histogram_of(bytes: &[u8]) -> Result<Box<NativeHistogram>, String> {
+    match Chunk::decode(bytes)
+        .map_err(|error| error.to_string())?
+        .values
+    {
+        ChunkValues::Histograms(values) if values.len() == 1 => {
+            Ok(Box::new(values[0].as_ref().clone()))
         }
+        _ => Err("expected a chunk of one histogram".to_owned()),
     }
+}
+
+fn histogram_of_hex<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Box<NativeHistogram>, D::Error> {
+    let hex = String::deserialize(deserializer)?;
+    let bytes = const_hex::decode(hex).map_err(D::Error::custom)?;
+    histogram_of(&bytes).map_err(D::Error::custom)
 }
 
 /// The running totals of every delta series of a tenant.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(from = "Vec<Total>", into = "Vec<Total>")]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(from = "Vec<Total>")]
 pub(super) struct Accumulators(HashMap<Labels, Total>);
 
 impl From<Vec<Total>> for Accumulators {
@@ -74,14 +75,6 @@ impl From<Vec<Total>> for Accumulators {
                 .map(|total| (total.labels.clone(), total))
                 .collect(),
         )
-    }
-}
-
-impl From<Accumulators> for Vec<Total> {
-    fn from(accumulators: Accumulators) -> Self {
-        let mut totals: Self = accumulators.0.into_values().collect();
-        totals.sort_by(|a, b| a.labels.cmp(&b.labels));
-        totals
     }
 }
 
@@ -135,6 +128,35 @@ impl Accumulators {
         self.0.values().map(|total| total.last_ms).max()
     }
 
+    /// The totals, sorted by labels.
+    pub(super) fn sorted(self) -> Vec<Total> {
+        let mut totals: Vec<Total> = self.0.into_values().collect();
+        totals.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        totals
+    }
+
+    /// Leaves out the totals that were idle longest, of equal ones the last by their labels, until
+    /// the others have at most `limit` bytes of labels; how many those were.
+    pub(super) fn bound(&mut self, limit: usize) -> usize {
+        if self.label_bytes() <= limit {
+            return 0;
+        }
+        let mut totals = std::mem::take(self).sorted();
+        // Stable: totals of one time stay sorted by labels.
+        totals.sort_by_key(|total| Reverse(total.last_ms));
+        let sizes = totals.iter().map(|total| label_bytes(&total.labels));
+        let kept = how_many_fit(sizes, limit);
+        let left_out = totals.len() - kept;
+        totals.truncate(kept);
+        *self = Self::from(totals);
+        left_out
+    }
+
+    /// Bytes of all labels' text.
+    pub(super) fn label_bytes(&self) -> usize {
+        self.0.keys().map(label_bytes).sum()
+    }
+
     /// How many series are totalled.
     pub(super) fn len(&self) -> usize {
         self.0.len()
@@ -163,7 +185,7 @@ impl Total {
 }
 
 impl TotalValue {
-    fn of(value: &SampleValue) -> Self {
+    pub(super) fn of(value: &SampleValue) -> Self {
         match value {
             SampleValue::Float(value) => Self::Float(value.to_bits()),
             SampleValue::Histogram(histogram) => Self::Histogram(histogram.clone()),
@@ -202,8 +224,7 @@ mod tests {
             (first.timestamp_ms, first.start_ms, first.value),
             (10, Some(0), SampleValue::Float(2.0))
         );
-        let text = serde_json::to_string(&before).unwrap();
-        let mut after: Accumulators = serde_json::from_str(&text).unwrap();
+        let mut after = Accumulators::from(before.sorted());
         let second = after.add(&delta(20, 3.0));
         assert_eq!(
             (second.timestamp_ms, second.start_ms, second.value),

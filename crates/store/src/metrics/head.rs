@@ -4,7 +4,7 @@
 //! Delta points are added up here, and a counter that starts shortly before its first sample gets
 //! the sample 0 at its start, so that its first value counts as an increase.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,13 +12,15 @@ use model::metric::Temporality;
 use model::{Exemplar, Labels, Matcher, MetricMetadata, NativeHistogram, SeriesSample};
 use promql::Window;
 use promql::matching::CompiledMatchers;
-use serde::{Deserialize, Serialize};
 use wire::MetricBatch;
 use wire::metric_batch::{BatchSamples, BatchSeries};
 
 use super::accumulator::Accumulators;
+use super::carried::{Carried, LeftOut, MAX_CARRIED_BYTES};
 use super::column::{Column, NO_START};
-use super::head_series::{EarlierStart, HeadSeries, SeriesMoment, SeriesTable, ZERO_HORIZON_MS};
+use super::head_series::{
+    EarlierStart, EarlierStarts, HeadSeries, SeriesMoment, SeriesTable, ZERO_HORIZON_MS,
+};
 use super::open_column::Growth;
 use super::split;
 use crate::error::StoreError;
@@ -41,7 +43,9 @@ struct State {
     metadata_bytes: usize,
     accumulators: Accumulators,
     /// Starts that generations before this one dealt with.
-    earlier_starts: HashMap<Labels, EarlierStart>,
+    earlier_starts: EarlierStarts,
+    /// Whether the generation before could not hand on everything: that is logged.
+    lacks_earlier: bool,
     samples: u64,
     sample_bytes: Growth,
 }
@@ -54,29 +58,14 @@ pub(super) struct SeriesColumns {
     pub(super) exemplars: VecDeque<Exemplar>,
 }
 
-/// What a generation hands to the next one, through memory or through the checkpoint.
-#[derive(Default, Serialize, Deserialize)]
-struct Carried {
-    totals: Accumulators,
-    /// Starts that are dealt with, of counters that a zero could still be stored for, Unix ms.
-    starts: Vec<(Labels, i64)>,
-    /// Of each of them the newest sample's time, Unix ms. Earlier checkpoints lack it.
-    #[serde(default)]
-    newest_ms: Vec<i64>,
-    /// Descriptions that are in no split, because nothing else came with them.
-    #[serde(default)]
-    metadata: Vec<MetricMetadata>,
-}
-
 impl MetricHead {
     fn continuing(carried: Carried) -> Self {
-        let newest_ms = carried.newest_ms.into_iter();
-        let newest_ms = newest_ms.chain(std::iter::repeat(i64::MIN));
-        let starts = carried.starts.into_iter().zip(newest_ms);
-        let start = |((labels, start_ms), last_ms)| (labels, EarlierStart { start_ms, last_ms });
         let mut state = State {
             accumulators: carried.totals,
-            earlier_starts: starts.map(start).collect(),
+            earlier_starts: EarlierStarts {
+                known: carried.starts.into_iter().collect(),
+                dealt_with_ms: carried.dealt_with_ms,
+            },
             ..State::default()
         };
         for family in carried.metadata {
@@ -85,6 +74,18 @@ impl MetricHead {
         Self {
             state: Mutex::new(state),
         }
+    }
+
+    /// The next generation, which learns at most `limit` bytes of labels.
+    pub(super) fn successor_within(&self, limit: usize) -> Self {
+        let ((carried, left_out), lacks_earlier) = {
+            let state = self.state();
+            (state.carried(limit), state.lacks_earlier)
+        };
+        left_out.report(lacks_earlier);
+        let next = Self::continuing(carried);
+        next.state().lacks_earlier = !left_out.is_nothing();
+        next
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -253,14 +254,15 @@ impl State {
         self.metadata.insert(family.family.clone(), family);
     }
 
-    /// What the next generation has to know. What is older than the horizon, counted back from the
-    /// newest sample, cannot matter any more.
-    fn carried(&self) -> Carried {
+    /// What the next generation has to know, at most `limit` bytes of labels, and how much there
+    /// was no room for. What is older than the horizon, counted back from the newest sample, cannot
+    /// matter any more.
+    fn carried(&self, limit: usize) -> (Carried, LeftOut) {
         let all = self.series.all();
         let newest = all.iter().map(|series| series.last_ms).max();
         let newest = newest.max(self.accumulators.newest_ms());
         let oldest = newest.map_or(i64::MIN, |newest| newest.saturating_sub(ZERO_HORIZON_MS));
-        let mut starts = self.earlier_starts.clone();
+        let mut starts = self.earlier_starts.known.clone();
         starts.extend(all.iter().filter_map(HeadSeries::start));
         starts.retain(|_, start| start.start_ms >= oldest);
         let mut starts: Vec<(Labels, EarlierStart)> = starts.into_iter().collect();
@@ -270,15 +272,15 @@ impl State {
             0 => self.metadata.values().cloned().collect(),
             _ => Vec::new(),
         };
-        Carried {
+        let dealt_with_ms = self.earlier_starts.dealt_with_ms;
+        let mut carried = Carried {
             totals: self.accumulators.since(oldest),
-            newest_ms: starts.iter().map(|(_, start)| start.last_ms).collect(),
-            starts: starts
-                .into_iter()
-                .map(|(labels, start)| (labels, start.start_ms))
-                .collect(),
+            starts,
+            dealt_with_ms: dealt_with_ms.filter(|until_ms| *until_ms >= oldest),
             metadata,
-        }
+        };
+        let left_out = carried.bound(newest.unwrap_or(i64::MAX), limit);
+        (carried, left_out)
     }
 }
 
@@ -319,7 +321,7 @@ impl HeadRows for MetricHead {
     type Batch = MetricBatch;
 
     fn successor(&self) -> Self {
-        Self::continuing(self.state().carried())
+        self.successor_within(MAX_CARRIED_BYTES)
     }
 
     fn apply(&self, mut batch: MetricBatch) {
@@ -334,7 +336,7 @@ impl HeadRows for MetricHead {
 
     fn size_bytes(&self) -> usize {
         let state = self.state();
-        let carried = (state.accumulators.len() + state.earlier_starts.len()) * 96;
+        let carried = (state.accumulators.len() + state.earlier_starts.known.len()) * 96;
         let samples = state.sample_bytes.open + state.sample_bytes.encoded;
         let samples = samples.max(0) as usize;
         state.series.size_bytes() + samples + carried + state.metadata_bytes
@@ -356,20 +358,16 @@ impl HeadRows for MetricHead {
     }
 
     fn accumulators(&self) -> Option<String> {
-        let carried = self.state().carried();
-        let is_empty = carried.starts.is_empty() && carried.metadata.is_empty();
-        if carried.totals.len() == 0 && is_empty {
-            return None;
-        }
-        Some(serde_json::to_string(&carried).expect("labels and numbers are JSON"))
+        let (carried, _) = self.state().carried(MAX_CARRIED_BYTES);
+        carried.encode()
     }
 
     fn restore(_settings: &HeadSettings, accumulators: Option<&str>) -> Result<Self, StoreError> {
         let carried = match accumulators {
-            Some(text) => serde_json::from_str(text).map_err(|error| StoreError::Damaged {
+            Some(text) => Carried::decode(text).map_err(|message| StoreError::Damaged {
                 file: "accumulators of a metrics checkpoint".to_owned(),
-                offset: error.column() as u64,
-                message: error.to_string(),
+                offset: 0,
+                message,
             })?,
             None => Carried::default(),
         };

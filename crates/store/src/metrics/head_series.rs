@@ -21,12 +21,20 @@ const EXEMPLARS_PER_SERIES: usize = 64;
 pub(super) const ZERO_HORIZON_MS: i64 = 60 * 60 * 1000;
 
 /// What generations before knew of a counter's start.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EarlierStart {
     /// The start time that is dealt with, Unix ms.
     pub(super) start_ms: i64,
     /// The newest sample's time, Unix ms; the lowest number when it is not known.
     pub(super) last_ms: i64,
+}
+
+/// What generations before knew of all counters' starts.
+#[derive(Debug, Default)]
+pub(super) struct EarlierStarts {
+    pub(super) known: HashMap<Labels, EarlierStart>,
+    /// Starts up to this time are dealt with, also those that are not known, Unix ms.
+    pub(super) dealt_with_ms: Option<i64>,
 }
 
 /// A series and its samples.
@@ -232,7 +240,7 @@ impl SeriesTable {
     pub(super) fn of(
         &mut self,
         wanted: &BatchSeries<'_>,
-        earlier_starts: &HashMap<Labels, EarlierStart>,
+        earlier_starts: &EarlierStarts,
     ) -> &mut HeadSeries {
         let last = self.series.get(self.last as usize);
         let expected = last.map_or(NONE, |last| last.next);
@@ -255,11 +263,7 @@ impl SeriesTable {
         &mut self.series[number as usize]
     }
 
-    fn find_or_add(
-        &mut self,
-        wanted: &BatchSeries<'_>,
-        earlier_starts: &HashMap<Labels, EarlierStart>,
-    ) -> u32 {
+    fn find_or_add(&mut self, wanted: &BatchSeries<'_>, earlier_starts: &EarlierStarts) -> u32 {
         let found = self.by_labels.find(wanted.hash(), |number| {
             self.series[*number as usize].is(wanted)
         });
@@ -269,15 +273,13 @@ impl SeriesTable {
         }
     }
 
-    fn add(
-        &mut self,
-        wanted: &BatchSeries<'_>,
-        earlier_starts: &HashMap<Labels, EarlierStart>,
-    ) -> u32 {
+    fn add(&mut self, wanted: &BatchSeries<'_>, earlier_starts: &EarlierStarts) -> u32 {
         let hash = wanted.hash();
         let number = u32::try_from(self.series.len()).expect("memory ends long before 4 G series");
         let labels = self.postings.add(number, wanted.pairs());
-        let earlier = earlier_starts.get(&labels);
+        let earlier = earlier_starts.known.get(&labels);
+        // As if there had been a sample: a start no later than that adds no zero.
+        let dealt_with_ms = earlier_starts.dealt_with_ms.unwrap_or(i64::MIN);
         self.label_bytes += wanted.bytes().len() + 16;
         self.series.push(HeadSeries {
             bytes: wanted.bytes().into(),
@@ -288,7 +290,7 @@ impl SeriesTable {
             floats: OpenColumn::default(),
             histograms: None,
             exemplars: None,
-            last_ms: earlier.map_or(i64::MIN, |earlier| earlier.last_ms),
+            last_ms: earlier.map_or(dealt_with_ms, |earlier| earlier.last_ms),
         });
         let series = &self.series;
         self.by_labels

@@ -6,6 +6,7 @@
 
 mod accumulator;
 mod cardinality;
+mod carried;
 pub mod chunk;
 mod column;
 mod exemplars;

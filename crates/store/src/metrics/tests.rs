@@ -242,6 +242,41 @@ async fn any_start_time_is_borne() {
     }
 }
 
+#[tokio::test]
+async fn a_start_that_there_was_no_room_for_adds_no_zero_again() {
+    let counter = |series, time, start, value| SeriesSample {
+        start_ms: Some(start),
+        ..gauge(series, time, value)
+    };
+    let head = empty();
+    // Its first sample lies at its own start, where a zero would take its place.
+    apply(&head, [counter("a", 100, 100, 1000.0)]);
+    apply(&head, [counter("b", 300, 200, 7.0)]);
+    // Room for the labels of one of them.
+    let next = Arc::new(head.successor_within("__name__gseriesa".len()));
+    apply(&next, [counter("a", 400, 100, 1001.0)]);
+    apply(&next, [counter("b", 400, 200, 8.0)]);
+    apply(&next, [counter("c", 400, 350, 3.0)]);
+    let snapshot = MetricSnapshot {
+        splits: vec![Arc::new(sealed(&head).0)],
+        generations: vec![next],
+    };
+    let found = floats(&snapshot, &[]).await;
+    let found: Vec<Vec<(i64, f64)>> = found
+        .into_iter()
+        .map(|(_, samples)| {
+            let value = |(time, bits)| (time, f64::from_bits(bits));
+            samples.into_iter().map(value).collect()
+        })
+        .collect();
+    let expected = [
+        vec![(100, 1000.0), (400, 1001.0)],
+        vec![(200, 0.0), (300, 7.0), (400, 8.0)],
+        vec![(350, 0.0), (400, 3.0)],
+    ];
+    assert_eq!(found, expected);
+}
+
 #[test]
 fn descriptions_without_samples_outlive_a_restart() {
     let family = MetricMetadata {
