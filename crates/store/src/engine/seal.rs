@@ -177,6 +177,9 @@ impl Inner {
     async fn seal_one(&self, head: &HeadRef, frozen: Arc<dyn Frozen>) -> Result<(), StoreError> {
         let (from, to) = frozen.covers();
         let at = now();
+        // Those of a million series take a second to compress.
+        let state = Arc::clone(&frozen);
+        let accumulators = blocking("write accumulators", move || Ok(state.accumulators())).await?;
         let mut splits = Vec::new();
         if frozen.rows() > 0 {
             for part in 0..frozen.parts() {
@@ -197,7 +200,7 @@ impl Inner {
             signal: head.signal(),
             from_position: from,
             to_position: to,
-            accumulators: frozen.accumulators(),
+            accumulators,
             splits,
             at,
         };
