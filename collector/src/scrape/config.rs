@@ -2,11 +2,13 @@
 //!
 //! Reading order: this file has the checked types; `config/document.rs` what a file may hold and
 //! how files are put together, `config/job.rs` one entry of `scrape_configs`,
-//! `config/http_client.rs` how requests are made, `config/units.rs` amounts.
+//! `config/http_client.rs` how requests are made, `config/units.rs` amounts, `config/shown.rs` a
+//! job for those who ask what is configured.
 
 mod document;
 mod http_client;
 mod job;
+mod shown;
 mod units;
 
 use std::collections::BTreeMap;
@@ -68,7 +70,7 @@ pub(crate) struct Job {
 }
 
 /// Bounds of a job; 0 means none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct JobLimits {
     /// Of an answer, decompressed, bytes. Never 0.
     pub(crate) body: usize,
@@ -119,6 +121,17 @@ impl Protocol {
         Self::Text1,
         Self::Text0,
     ];
+
+    /// Its name in the configuration.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Protobuf => "PrometheusProto",
+            Self::OpenMetrics1 => "OpenMetricsText1.0.0",
+            Self::OpenMetrics0 => "OpenMetricsText0.0.1",
+            Self::Text1 => "PrometheusText1.0.0",
+            Self::Text0 => "PrometheusText0.0.4",
+        }
+    }
 
     /// The media type that asks for it.
     pub(crate) fn media_type(self) -> &'static str {

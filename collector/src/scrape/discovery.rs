@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use model::Labels;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,15 @@ pub(crate) struct TargetGroup {
 impl TargetGroup {
     pub(crate) fn new(targets: Vec<String>, labels: BTreeMap<String, String>) -> Self {
         Self { targets, labels }
+    }
+
+    /// The group as `static_configs` writes it.
+    pub(crate) fn written(&self) -> Value {
+        let mut written = json!({ "targets": self.targets });
+        if !self.labels.is_empty() {
+            written["labels"] = json!(self.labels);
+        }
+        written
     }
 
     /// The labels of each target, its address included.

@@ -14,6 +14,7 @@ use md5::{Digest as _, Md5};
 use model::Labels;
 use regex::Regex;
 use serde::Deserialize;
+use serde_json::Value;
 
 use self::rule::RuleFields;
 
@@ -21,6 +22,8 @@ use self::rule::RuleFields;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "RuleFields")]
 pub(crate) struct Rule {
+    /// As the configuration has it.
+    written: Value,
     /// The labels whose values, joined, the rule looks at.
     sources: Vec<String>,
     separator: String,
@@ -61,6 +64,11 @@ pub(crate) fn apply(rules: &[Rule], labels: Labels) -> Option<Labels> {
 }
 
 impl Rule {
+    /// The rule as the configuration has it.
+    pub(crate) fn written(&self) -> &Value {
+        &self.written
+    }
+
     fn apply(&self, labels: Labels) -> Option<Labels> {
         let changed = match &self.step {
             Step::Replace {

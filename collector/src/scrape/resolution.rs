@@ -14,11 +14,13 @@ const COARSEST: i8 = -4;
 const FINEST: i8 = 8;
 
 /// How fine a job's native histograms may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Resolution {
     /// The most buckets of one, positive and negative ones; 0 means no limit.
-    buckets: usize,
-    /// The largest schema.
+    pub(crate) buckets: usize,
+    /// The least growth from one bucket to the next; 1 or less means no bound.
+    pub(crate) factor: f64,
+    /// The largest schema with that growth.
     finest: i8,
 }
 
@@ -29,6 +31,7 @@ impl Resolution {
         let schema = -factor.log2().log2();
         Self {
             buckets,
+            factor,
             finest: match factor > 1.0 {
                 true => schema.floor().clamp(f64::from(COARSEST), f64::from(FINEST)) as i8,
                 false => FINEST,

@@ -4,6 +4,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use model::time::{NANOS_PER_MILLI, format_duration, format_instant};
 use promql::EvalOptions;
@@ -18,6 +19,7 @@ use super::time;
 use crate::app::{App, tenant};
 use crate::clock;
 use crate::http::params::{Params, invalid};
+use crate::scrape::config::Job;
 
 /// The most entries of a list in `status/tsdb`, and how many it has when the request does not say.
 const MOST_ENTRIES: usize = 10_000;
@@ -77,8 +79,13 @@ pub(super) async fn flags(State(app): State<App>) -> Result<Response, PromError>
     }))
 }
 
-/// `status/config`: what of the configuration has a place in Prometheus' file.
-pub(super) async fn config(State(app): State<App>) -> Result<Response, PromError> {
+/// `status/config`: what of the configuration has a place in Prometheus' file, with the tenant's
+/// jobs.
+pub(super) async fn config(
+    State(app): State<App>,
+    headers: HeaderMap,
+) -> Result<Response, PromError> {
+    let tenant = tenant(&headers)?;
     let interval = duration(app.config.evaluation_interval);
     let mut yaml = format!("global:\n  evaluation_interval: {interval}\n");
     if !app.config.rules.is_empty() {
@@ -89,7 +96,24 @@ pub(super) async fn config(State(app): State<App>) -> Result<Response, PromError
         let quoted = Value::from(path.to_string_lossy());
         yaml.push_str(&format!("  - {quoted}\n"));
     }
+    let jobs = app.config.scrape.jobs.iter();
+    yaml.push_str(&scrape_configs(jobs.filter(|job| job.tenant == tenant)));
     success(&json!({ "yaml": yaml }))
+}
+
+/// `scrape_configs` with a line for each field, whose value is JSON, which is YAML.
+fn scrape_configs<'a>(jobs: impl Iterator<Item = &'a Job>) -> String {
+    let mut yaml = String::new();
+    for job in jobs {
+        if yaml.is_empty() {
+            yaml.push_str("scrape_configs:\n");
+        }
+        for (index, (name, value)) in job.shown().into_iter().enumerate() {
+            let bullet = if index == 0 { '-' } else { ' ' };
+            yaml.push_str(&format!("  {bullet} {name}: {value}\n"));
+        }
+    }
+    yaml
 }
 
 /// `status/walreplay`: how far the ingest log is replayed; answered before the server is ready.

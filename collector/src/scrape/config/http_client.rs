@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use crate::config::Secret;
 
@@ -15,6 +16,14 @@ pub(crate) enum SecretSource {
 }
 
 impl SecretSource {
+    /// The field's name and value for those who ask what is configured.
+    fn shown(&self, name: &str) -> (String, Value) {
+        match self {
+            Self::Inline(_) => (name.to_owned(), HIDDEN.into()),
+            Self::File(path) => (format!("{name}_file"), path.to_string_lossy().into()),
+        }
+    }
+
     /// The text; a file's without the blanks and line ends around it.
     ///
     /// # Errors
@@ -103,6 +112,106 @@ pub(crate) struct HttpSettings {
     pub(crate) no_proxy: Option<String>,
     /// Further headers.
     pub(crate) headers: Vec<(String, SecretSource)>,
+}
+
+/// What is shown in the place of a secret, in Prometheus' words.
+const HIDDEN: &str = "<secret>";
+
+impl HttpSettings {
+    /// The fields as they are configured, but for secrets.
+    pub(super) fn shown(&self) -> Vec<(&'static str, Value)> {
+        let mut fields = Vec::new();
+        match &self.auth {
+            None => {}
+            Some(Auth::Basic { username, password }) => {
+                let mut shown = Map::new();
+                match username {
+                    SecretSource::Inline(Secret(name)) => {
+                        shown.insert("username".to_owned(), name.as_str().into());
+                    }
+                    file @ SecretSource::File(_) => shown.extend([file.shown("username")]),
+                }
+                shown.extend(password.iter().map(|password| password.shown("password")));
+                fields.push(("basic_auth", shown.into()));
+            }
+            Some(Auth::Header {
+                scheme,
+                credentials,
+            }) => {
+                let mut shown = Map::new();
+                shown.insert("type".to_owned(), scheme.as_str().into());
+                shown.extend([credentials.shown("credentials")]);
+                fields.push(("authorization", shown.into()));
+            }
+        }
+        let tls = self.tls.shown();
+        if !tls.is_empty() {
+            fields.push(("tls_config", tls.into()));
+        }
+        if !self.follow_redirects {
+            fields.push(("follow_redirects", false.into()));
+        }
+        if self.proxy.is_some() {
+            fields.push(("proxy_url", HIDDEN.into()));
+        }
+        if let Some(hosts) = &self.no_proxy {
+            fields.push(("no_proxy", hosts.as_str().into()));
+        }
+        if !self.headers.is_empty() {
+            fields.push(("http_headers", self.shown_headers()));
+        }
+        fields
+    }
+
+    /// Every value may be a secret: which of them were written as one is not kept.
+    fn shown_headers(&self) -> Value {
+        let mut shown = json!({});
+        for (name, source) in &self.headers {
+            let (kind, value) = match source {
+                SecretSource::Inline(_) => ("secrets", Value::from(HIDDEN)),
+                SecretSource::File(path) => ("files", Value::from(path.to_string_lossy())),
+            };
+            let values = &mut shown[name.as_str()][kind];
+            match values.as_array_mut() {
+                Some(values) => values.push(value),
+                None => *values = json!([value]),
+            }
+        }
+        shown
+    }
+}
+
+impl TlsSettings {
+    fn shown(&self) -> Map<String, Value> {
+        let pems = [
+            ("ca", &self.ca),
+            ("cert", &self.certificate),
+            ("key", &self.key),
+        ];
+        let pems = pems.into_iter();
+        let mut shown: Map<String, Value> = pems
+            .filter_map(|(name, pem)| Some(pem.as_ref()?.shown(name)))
+            .collect();
+        if self.insecure {
+            shown.insert("insecure_skip_verify".to_owned(), true.into());
+        }
+        for (name, version) in [("min_version", self.least), ("max_version", self.most)] {
+            if let Some(version) = version {
+                shown.insert(name.to_owned(), version.name().into());
+            }
+        }
+        shown
+    }
+}
+
+impl TlsVersion {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Older => "TLS10",
+            Self::V1_2 => "TLS12",
+            Self::V1_3 => "TLS13",
+        }
+    }
 }
 
 /// Headers that the client writes itself, or that other fields are for; a second one would not be

@@ -5,6 +5,7 @@ use std::fmt;
 use regex::Regex;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use serde_json::{Value, json};
 
 use super::{Rule, Step};
 
@@ -23,12 +24,17 @@ pub(super) struct RuleFields {
 
 /// A regular expression that must match a whole text.
 #[derive(Debug)]
-struct Pattern(Regex);
+struct Pattern {
+    /// As written.
+    text: String,
+    regex: Regex,
+}
 
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        compiled(&text).map(Self).map_err(D::Error::custom)
+        let regex = compiled(&text).map_err(D::Error::custom)?;
+        Ok(Self { text, regex })
     }
 }
 
@@ -103,7 +109,7 @@ impl TryFrom<RuleFields> for Rule {
             }
         };
         let regex = || match &fields.regex {
-            Some(Pattern(regex)) => Ok(regex.clone()),
+            Some(pattern) => Ok(pattern.regex.clone()),
             None => compiled("(.*)"),
         };
         let replacement = || {
@@ -141,6 +147,7 @@ impl TryFrom<RuleFields> for Rule {
             Action::Uppercase => Step::Uppercase(target()?),
         };
         Ok(Self {
+            written: fields.written(action),
             sources: fields.source_labels.unwrap_or_default(),
             separator: fields.separator.unwrap_or_else(|| ";".to_owned()),
             step,
@@ -149,6 +156,32 @@ impl TryFrom<RuleFields> for Rule {
 }
 
 impl RuleFields {
+    /// The fields that are written, and the action.
+    fn written(&self, action: Action) -> Value {
+        let mut written = json!({ "action": action.to_string() });
+        let texts = [
+            ("separator", self.separator.as_deref()),
+            ("target_label", self.target_label.as_deref()),
+            (
+                "regex",
+                self.regex.as_ref().map(|pattern| pattern.text.as_str()),
+            ),
+            ("replacement", self.replacement.as_deref()),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                written[name] = text.into();
+            }
+        }
+        if let Some(labels) = &self.source_labels {
+            written["source_labels"] = labels.as_slice().into();
+        }
+        if let Some(modulus) = self.modulus {
+            written["modulus"] = modulus.into();
+        }
+        written
+    }
+
     /// Fields that an action would silently ignore are a misunderstanding.
     fn refuse_what_it_ignores(&self, action: Action) -> Result<(), String> {
         let written = [

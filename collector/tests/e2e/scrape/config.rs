@@ -57,6 +57,10 @@ async fn a_prometheus_yml_is_taken_as_it_is() {
         server.get("/api/v1/scrape_pools").await.json()["data"]["scrapePools"],
         serde_json::json!(["prometheus"])
     );
+    let config = server.get("/api/v1/status/config").await.json();
+    let yaml = config["data"]["yaml"].as_str().unwrap();
+    let expected = "scrape_configs:\n  - job_name: \"prometheus\"\n";
+    assert!(yaml.contains(expected), "{yaml}");
     let ended = server.terminate().await;
     assert!(
         ended.stderr.contains("remote_write is not used here"),
