@@ -6,6 +6,8 @@ const REQUESTS = "http_server_requests_total";
 
 test("a metric is found by its description, narrowed by a label, and asked for", async ({ page, scenario }) => {
   await page.goto(metricsUrl(scenario, []));
+  // The page has its keys from here on.
+  await expect(page.getByTitle("All metrics there are (m)")).toBeVisible();
   await page.keyboard.press("m");
   const browser = page.getByRole("dialog", { name: "Metrics" });
   await browser.getByLabel("Search metrics").fill("requests answered");
