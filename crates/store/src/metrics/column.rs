@@ -59,6 +59,40 @@ impl<V: Clone> Column<V> {
         self.values.extend_from_slice(&other.values);
     }
 
+    /// As [`Column::extend`], of samples that nobody else needs.
+    pub(super) fn append(&mut self, other: Self) {
+        match self.is_empty() {
+            true => *self = other,
+            false => self.extend(&other),
+        }
+    }
+
+    /// As [`Column::window`], of samples that nobody else needs.
+    pub(super) fn into_window(mut self, after: i64, until: i64) -> Self {
+        let is_inside = match self.times.as_slice() {
+            [first, .., last] if self.ordered => after < *first && *last <= until,
+            [only] => after < *only && *only <= until,
+            times => times.is_empty(),
+        };
+        if is_inside {
+            return self;
+        }
+        let first = self.times.partition_point(|time| *time <= after);
+        // Of a few among many a copy is smaller.
+        if !self.ordered || first > self.len() / 2 {
+            return self.window(after, until);
+        }
+        let last = self.times.partition_point(|time| *time <= until).max(first);
+        fn keep<T>(column: &mut Vec<T>, first: usize, last: usize) {
+            column.truncate(last);
+            column.drain(..first);
+        }
+        keep(&mut self.times, first, last);
+        keep(&mut self.starts, first, last);
+        keep(&mut self.values, first, last);
+        self
+    }
+
     /// The samples with `after < time <= until`, in the order they came.
     pub(super) fn window(&self, after: i64, until: i64) -> Self {
         if self.ordered {
@@ -151,7 +185,10 @@ mod tests {
                     expected.insert(*time, *value);
                 }
             }
-            let column = column.window(after, until).in_order();
+            let moved = column.clone().into_window(after, until);
+            let column = column.window(after, until);
+            prop_assert_eq!((&moved.times, &moved.values), (&column.times, &column.values));
+            let column = column.in_order();
             let got: Vec<(i64, u8)> = column.times.iter().copied().zip(column.values).collect();
             prop_assert_eq!(got, expected.into_iter().collect::<Vec<_>>());
         }

@@ -286,10 +286,10 @@ impl State {
 
 impl SeriesColumns {
     /// The samples inside of `(after, until]` of both kinds.
-    pub(super) fn window(&self, after: i64, until: i64) -> Self {
+    pub(super) fn into_window(self, after: i64, until: i64) -> Self {
         Self {
-            floats: self.floats.window(after, until),
-            histograms: self.histograms.window(after, until),
+            floats: self.floats.into_window(after, until),
+            histograms: self.histograms.into_window(after, until),
             exemplars: VecDeque::new(),
         }
     }

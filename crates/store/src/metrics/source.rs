@@ -1,9 +1,10 @@
 //! A tenant's series for the evaluator: one snapshot of splits and generations, read as one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use model::{Labels, Matcher, MetricMetadata};
@@ -16,6 +17,10 @@ use super::exemplars::SeriesExemplars;
 use super::head::{MetricHead, SeriesColumns};
 use super::split::MetricSplit;
 use crate::error::StoreError;
+
+/// Threads that read the samples of one selector.
+static THREADS: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
 
 /// Everything that is stored of one tenant's metrics at one moment.
 ///
@@ -55,40 +60,7 @@ impl MetricSnapshot {
         Ok(by_family.into_values().collect())
     }
 
-    /// Visits every series with samples in `window`, once for each place that holds it, oldest
-    /// place first.
-    fn visit(
-        &self,
-        matchers: &[Matcher],
-        window: Window,
-        cancelled: &AtomicBool,
-        visit: &mut dyn FnMut(&Labels, SeriesColumns) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
-        let compiled = CompiledMatchers::new(matchers)?;
-        let mut stopped = false;
-        let mut guarded = |labels: &Labels, columns: SeriesColumns| {
-            if columns.is_empty() {
-                return ControlFlow::Continue(());
-            }
-            let flow = if cancelled.load(Ordering::Relaxed) {
-                ControlFlow::Break(())
-            } else {
-                visit(labels, columns)
-            };
-            stopped |= flow.is_break();
-            flow
-        };
-        for split in &self.splits {
-            split.visit_series(matchers, &compiled, window, &mut guarded)?;
-        }
-        for head in &self.generations {
-            head.visit_series(matchers, &compiled, window, |labels, columns| {
-                guarded(labels, columns).is_continue()
-            });
-        }
-        Ok(())
-    }
-
+    /// Every series with samples in `window`, in the order of their labels.
     fn select_now(
         &self,
         matchers: &[Matcher],
@@ -96,38 +68,51 @@ impl MetricSnapshot {
         limits: SelectLimits,
         cancelled: &AtomicBool,
     ) -> Result<Vec<Series>, SourceError> {
-        let mut found = BTreeMap::<Labels, SeriesColumns>::new();
-        let mut samples = 0_usize;
-        let mut refused = None;
-        self.visit(matchers, window, cancelled, &mut |labels, columns| {
-            samples += columns.len();
-            if samples > limits.max_samples {
-                refused = Some(SourceError::TooManySamples {
+        let compiled = CompiledMatchers::new(matchers)?;
+        let samples = AtomicUsize::new(0);
+        let is_too_much = |samples: usize| samples > limits.max_samples;
+        let may_go_on = |columns: &SeriesColumns| {
+            let before = samples.fetch_add(columns.len(), Ordering::Relaxed);
+            !is_too_much(before + columns.len()) && !cancelled.load(Ordering::Relaxed)
+        };
+        let check = |found: &[(Labels, SeriesColumns)]| {
+            if is_too_much(samples.load(Ordering::Relaxed)) {
+                return Err(SourceError::TooManySamples {
                     limit: limits.max_samples,
                 });
-                return ControlFlow::Break(());
             }
-            match found.get_mut(labels) {
-                Some(earlier) => earlier.extend(&columns),
-                None => {
-                    found.insert(labels.clone(), columns);
-                }
-            }
-            if found.len() > limits.max_series {
-                refused = Some(SourceError::TooManySeries {
+            // Those of one place are in order, so that neighbours are compared.
+            let series = found.chunk_by(|a, b| a.0 == b.0).count();
+            match series > limits.max_series {
+                true => Err(SourceError::TooManySeries {
                     limit: limits.max_series,
-                });
-                return ControlFlow::Break(());
+                }),
+                false => Ok(()),
             }
-            ControlFlow::Continue(())
-        })?;
-        match refused {
-            Some(error) => Err(error),
-            None => Ok(found
-                .into_iter()
-                .map(|(labels, columns)| series(labels, columns))
-                .collect()),
+        };
+        let mut found: Vec<(Labels, SeriesColumns)> = Vec::new();
+        for split in self.splits_until(cancelled) {
+            let of_split = split.select(matchers, &compiled, window, *THREADS, &may_go_on)?;
+            check(&of_split)?;
+            found.extend(of_split);
         }
+        for head in &self.generations {
+            let mut of_head = Vec::new();
+            head.visit_series(matchers, &compiled, window, |labels, columns| {
+                if columns.is_empty() {
+                    return !cancelled.load(Ordering::Relaxed);
+                }
+                let goes_on = may_go_on(&columns) && of_head.len() < limits.max_series;
+                of_head.push((labels.clone(), columns));
+                goes_on
+            });
+            check(&of_head)?;
+            found.extend(of_head);
+        }
+        // Stable: what came later stays later. Sorted runs are only merged.
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        check(&found)?;
+        Ok(joined(found))
     }
 
     /// Label sets that match any of the selectors; all of them when there is none.
@@ -315,6 +300,23 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// The series of places in the order of their labels, oldest first among equals.
+fn joined(places: Vec<(Labels, SeriesColumns)>) -> Vec<Series> {
+    let mut all = Vec::with_capacity(places.len());
+    let mut open: Option<(Labels, SeriesColumns)> = None;
+    for (labels, columns) in places {
+        match &mut open {
+            Some((known, earlier)) if *known == labels => earlier.extend(&columns),
+            _ => {
+                let done = open.replace((labels, columns));
+                all.extend(done.map(|(labels, columns)| series(labels, columns)));
+            }
+        }
+    }
+    all.extend(open.map(|(labels, columns)| series(labels, columns)));
+    all
 }
 
 /// A series whose places were joined, in order of time and one sample a millisecond.

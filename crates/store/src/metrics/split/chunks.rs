@@ -2,7 +2,7 @@
 
 use super::format::{Kind, Row};
 use crate::metrics::chunk::{Chunk, ChunkError, ChunkValues};
-use crate::metrics::column::Column;
+use crate::metrics::column::{Column, NO_START};
 use crate::metrics::head::{SeriesColumns, start_of};
 
 /// The most samples of one chunk: what a query decodes to see any of them.
@@ -57,17 +57,16 @@ fn rows_of_column<V: Clone>(
 /// It is no chunk.
 pub(super) fn add_chunk(bytes: &[u8], into: &mut SeriesColumns) -> Result<(), ChunkError> {
     let chunk = Chunk::decode(bytes)?;
-    let times = chunk.timestamps_ms.into_iter().zip(chunk.starts_ms);
+    let starts = chunk.starts_ms.into_iter();
+    let starts = starts.map(|start| start.unwrap_or(NO_START)).collect();
     match chunk.values {
         ChunkValues::Floats(values) => {
-            for ((time, start), value) in times.zip(values) {
-                into.floats.push(time, start, value);
-            }
+            let samples = Column::of(chunk.timestamps_ms, starts, values);
+            into.floats.append(samples);
         }
         ChunkValues::Histograms(values) => {
-            for ((time, start), value) in times.zip(values) {
-                into.histograms.push(time, start, value);
-            }
+            let samples = Column::of(chunk.timestamps_ms, starts, values);
+            into.histograms.append(samples);
         }
     }
     Ok(())

@@ -30,6 +30,8 @@ use crate::metrics::head::SeriesColumns;
 /// Rows of a batch, with samples and without.
 const BATCH_ROWS: usize = 1_024;
 const SAMPLE_BATCH_ROWS: usize = 128;
+/// A thread of its own is worth so many rows.
+const ROWS_OF_A_THREAD: usize = 256;
 
 /// A row of a split without its samples.
 pub(in crate::metrics) struct SeriesRow {
@@ -160,27 +162,67 @@ impl MetricSplit {
         })
     }
 
-    /// Calls `visit` for each row that passes and overlaps `window`, with its samples inside; a
-    /// series may have several rows. Stops when it breaks.
-    pub(in crate::metrics) fn visit_series(
+    /// The series of the rows that pass, with their samples inside of `window`, in the order of
+    /// their labels; the chunks of a series follow each other. `threads` share the rows and end
+    /// with the call, early when `may_go_on` refuses a row's samples.
+    pub(in crate::metrics) fn select(
         &self,
         matchers: &[Matcher],
         compiled: &CompiledMatchers,
         window: Window,
-        visit: &mut dyn FnMut(&Labels, SeriesColumns) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+        threads: usize,
+        may_go_on: &(dyn Fn(&SeriesColumns) -> bool + Sync),
+    ) -> Result<Vec<(Labels, SeriesColumns)>, SourceError> {
         let rows = self
             .passing(matchers, compiled, window)
             .map_err(source_error)?;
-        self.scan(&rows, &["labels", "samples"], &mut |row| {
+        let threads = threads.min(rows.count() / ROWS_OF_A_THREAD).max(1);
+        let select = |rows: &RowSet| self.select_rows(rows, window, may_go_on);
+        let parts = rows.parts(threads);
+        let selected = match parts.as_slice() {
+            [only] => select(only),
+            parts => std::thread::scope(|scope| {
+                let workers: Vec<_> = parts
+                    .iter()
+                    .map(|part| scope.spawn(move || select(part)))
+                    .collect();
+                let mut all = Vec::with_capacity(rows.count());
+                for worker in workers {
+                    match worker.join() {
+                        Ok(selected) => all.extend(selected?),
+                        Err(panic) => std::panic::resume_unwind(panic),
+                    }
+                }
+                Ok(all)
+            }),
+        };
+        selected.map_err(source_error)
+    }
+
+    fn select_rows(
+        &self,
+        rows: &RowSet,
+        window: Window,
+        may_go_on: &(dyn Fn(&SeriesColumns) -> bool + Sync),
+    ) -> Result<Vec<(Labels, SeriesColumns)>, StoreError> {
+        let mut selected = Vec::with_capacity(rows.count());
+        self.scan(rows, &["labels", "samples"], &mut |row| {
             let labels = row.labels()?;
             let mut columns = SeriesColumns::default();
             add_chunk(row.chunk()?, &mut columns)
                 .map_err(|error| row.damaged(&format!("series {labels}: {error}")))?;
-            let inside = columns.window(window.after_ms, window.until_ms);
-            Ok(visit(&labels, inside))
-        })
-        .map_err(source_error)
+            let inside = columns.into_window(window.after_ms, window.until_ms);
+            if inside.is_empty() {
+                return Ok(ControlFlow::Continue(()));
+            }
+            let goes_on = may_go_on(&inside);
+            selected.push((labels, inside));
+            Ok(match goes_on {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            })
+        })?;
+        Ok(selected)
     }
 
     /// Calls `visit` for each row that passes and overlaps `window`, without its samples.

@@ -38,6 +38,33 @@ impl RowSet {
         self.0.iter().map(|range| range.len()).sum()
     }
 
+    /// The set in at most `parts` parts of about as many rows each, ascending.
+    pub(super) fn parts(&self, parts: usize) -> Vec<Self> {
+        let each = self.count().div_ceil(parts.max(1));
+        let mut done = Vec::with_capacity(parts);
+        let mut part: Vec<Range<u32>> = Vec::new();
+        let mut room = each;
+        for range in &self.0 {
+            let mut rest = range.clone();
+            while !rest.is_empty() {
+                let taken = rest.len().min(room);
+                // No more than the range is long.
+                let end = rest.start + taken as u32;
+                part.push(rest.start..end);
+                rest.start = end;
+                room -= taken;
+                if room == 0 {
+                    done.push(Self(std::mem::take(&mut part)));
+                    room = each;
+                }
+            }
+        }
+        if !part.is_empty() {
+            done.push(Self(part));
+        }
+        done
+    }
+
     pub(super) fn ranges(&self) -> &[Range<u32>] {
         &self.0
     }
