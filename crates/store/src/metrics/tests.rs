@@ -289,7 +289,7 @@ fn descriptions_without_samples_outlive_a_restart() {
     let mut batch = MetricBatch::of_samples([]);
     batch.metadata = vec![family.clone()];
     head.apply(batch);
-    assert_eq!(head.successor().metadata(), [family.clone()]);
+    assert_eq!(head.successor().metadata(), std::slice::from_ref(&family));
     assert_eq!(restored(&head).metadata(), [family]);
     // The split of a generation with samples holds them.
     apply(&head, [gauge("a", 1, 1.0)]);
