@@ -73,6 +73,8 @@ test("alerts: firing first, then the latest", () => {
 test("the logs of an alert: written query, else errors of its service", () => {
   expect(logsQuery(rule, alert)).toBe('service:"task api" AND severity:>=error');
   expect(logsQuery(rule, { ...alert, labels: {} })).toBe("severity:>=error");
+  expect(logsQuery(rule, { ...alert, labels: { job: "shop/task-api" } })).toBe("service:task-api AND severity:>=error");
+  expect(logsQuery(rule, { ...alert, labels: { sloth_service: "checkout", job: "api" } })).toBe("service:checkout AND severity:>=error");
   const annotations = { logs_query: "status:>=500" };
   expect(logsQuery(rule, { ...alert, annotations })).toBe("status:>=500");
 });

@@ -2,6 +2,7 @@
 // absolute times, beginning one longest window before it became active.
 import type { Alert, Rule } from "../api/types";
 import { DEFAULT_STATE, logsUrl } from "../logs/state";
+import { serviceOf } from "../metrics/graph/names";
 import { quoteValue } from "../query/edit";
 import { longestWindow } from "../time/duration";
 import { absolute, serverTime } from "../time/range";
@@ -11,8 +12,7 @@ const SHORTEST = 5 * 60_000;
 export function logsQuery(rule: Rule, alert: Alert): string {
   const written = alert.annotations.logs_query;
   if (written) return written;
-  const labels = { ...rule.labels, ...alert.labels };
-  const service = labels.service ?? labels.service_name ?? labels.job;
+  const service = serviceOf({ ...rule.labels, ...alert.labels });
   const severe = "severity:>=error";
   return service ? `service:${quoteValue(service)} AND ${severe}` : severe;
 }

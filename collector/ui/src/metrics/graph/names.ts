@@ -39,7 +39,7 @@ function filled(legend: string, labels: Labels): string {
 
 /** The service behind a series, by the labels that name one. */
 export function serviceOf(labels: Labels): string | undefined {
-  const named = labels.service ?? labels.service_name;
+  const named = labels.service ?? labels.service_name ?? labels.sloth_service;
   if (named !== undefined) return named;
   // `job` is service.namespace/service.name.
   return labels.job?.split("/").at(-1);
