@@ -1,5 +1,6 @@
 // Rules as the Alerts page shows them: what needs attention first.
 import type { Alert, AlertingRule, AlertState, Rule, RuleGroup } from "../api/types";
+import { formatValue } from "../metrics/graph/units";
 
 export type Status = AlertState | "recording";
 
@@ -86,10 +87,11 @@ function searchText({ rule, group }: RuleEntry): string {
   ].join("\n");
 }
 
-/** An alert's value for reading: `1.5e+00` → `1.5`. */
+/** An alert's value for reading: `1.5e+00` → `1.5`. From a million on it is rounded, and looks it: `185.6M`. */
 export function shownValue(value: string): string {
   const number = Number(value);
   if (value.trim() === "" || !Number.isFinite(number)) return value;
-  if (Number.isInteger(number) && Math.abs(number) < 1e6) return String(number);
+  if (Math.abs(number) >= 1e6) return formatValue(number, "none");
+  if (Number.isInteger(number)) return String(number);
   return String(Number(number.toPrecision(4)));
 }
