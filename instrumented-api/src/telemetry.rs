@@ -5,6 +5,7 @@
 //! this file knows exporters. Events inside a span carry its trace and span id, because
 //! `tracing-opentelemetry` activates the span's OpenTelemetry context and the log bridge reads it.
 
+use std::fmt;
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
@@ -21,10 +22,14 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use opentelemetry_semantic_conventions::resource as semconv;
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::instruments;
 
@@ -129,28 +134,52 @@ fn resource(identity: &Identity) -> Resource {
 }
 
 fn subscribe(traces: &SdkTracerProvider, logs: &SdkLoggerProvider) -> anyhow::Result<()> {
-    let filter = || {
-        let chosen = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-        EnvFilter::try_new(format!("{chosen},{EXPORTER_TARGETS}"))
-            .with_context(|| format!("read RUST_LOG={chosen:?}"))
-    };
+    let chosen = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+    // One filter for all, not one a layer: those remember what they refused last, and when a crate
+    // asks only whether it might log, as sqlx does after every statement, they drop the event that
+    // comes next.
+    let filter = EnvFilter::try_new(format!("{chosen},{EXPORTER_TARGETS}"))
+        .with_context(|| format!("read RUST_LOG={chosen:?}"))?;
     let tracer = traces.tracer(env!("CARGO_PKG_NAME"));
     let spans = tracing_opentelemetry::layer()
         .with_tracer(tracer)
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false);
-    // The events alone: each request's line repeats what its span says.
     let to_people = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_filter(filter()?.and(filter_fn(|metadata| metadata.is_event())));
+        .event_format(EventLine);
     tracing_subscriber::registry()
-        .with(spans.with_filter(filter()?))
-        .with(OpenTelemetryTracingBridge::new(logs).with_filter(filter()?))
+        .with(filter)
+        .with(spans)
+        .with(OpenTelemetryTracingBridge::new(logs))
         .with(to_people)
         .try_init()
         .context("install the tracing subscriber")
+}
+
+/// `TIME LEVEL target: message field=value`. The spans around the event are left out, because each
+/// request's line repeats what its span says.
+struct EventLine;
+
+impl<S, N> FormatEvent<S, N> for EventLine
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut line: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        SystemTime.format_time(&mut line)?;
+        let metadata = event.metadata();
+        write!(line, " {:>5} {}: ", metadata.level(), metadata.target())?;
+        context.format_fields(line.by_ref(), event)?;
+        writeln!(line)
+    }
 }
 
 fn install_prometheus() -> anyhow::Result<PrometheusHandle> {
