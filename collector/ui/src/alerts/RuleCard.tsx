@@ -21,7 +21,7 @@ export function RuleCard({ entry, at }: { entry: RuleEntry; at: number }) {
   const severity = severityOf(rule);
   const alerts = rule.type === "alerting" ? sortedAlerts(rule) : [];
   return (
-    <article className={s.rule} data-status={status} aria-label={rule.name}>
+    <article className={s.rule} data-status={status} data-health={rule.health} aria-label={rule.name}>
       <button type="button" className={s.line} aria-expanded={open} onClick={() => setToggledTo(!open)}>
         <Icon name={open ? "down" : "right"} />
         <span className={s.name}>{rule.name}</span>
