@@ -2,6 +2,7 @@
 // to see its other values, to copy it.
 import { Link } from "../../app/Link";
 import type { Polarity } from "../../query/edit";
+import { Breakable } from "../../widgets/Breakable";
 import { copy } from "../../widgets/copy";
 import { Tool } from "../../widgets/Tool";
 import { hasColumn, type Column } from "../table/columns";
@@ -57,7 +58,9 @@ function FieldRow({ field, columns, actions }: FieldRowProps) {
   const { name, text, searched, value } = field;
   return (
     <div className={s.field}>
-      <dt title={name}>{name}</dt>
+      <dt title={name}>
+        <Breakable name={name} />
+      </dt>
       <dd>
         {field.nested ? <pre>{text}</pre> : field.href !== undefined ? <Link href={field.href}>{text}</Link> : text || <i>empty</i>}
         <span className={s.tools}>

@@ -1,6 +1,7 @@
 // Attributes by name, each to be copied or to highlight the spans that share it.
 import type { Json } from "../../api/types";
 import { jsonText } from "../../logs/record/fields";
+import { Breakable } from "../../widgets/Breakable";
 import { copy } from "../../widgets/copy";
 import { Tool } from "../../widgets/Tool";
 import type { TraceView } from "../useTraceView";
@@ -39,7 +40,9 @@ function Attribute({ name, value, view }: { name: string; value: Json; view: Tra
   const plain = nested ? JSON.stringify(value) : text;
   return (
     <div className={s.attribute}>
-      <dt title={name}>{name}</dt>
+      <dt title={name}>
+        <Breakable name={name} />
+      </dt>
       <dd>
         {nested ? <pre>{text}</pre> : text || <i>empty</i>}
         <span className={s.tools}>
