@@ -105,6 +105,20 @@ test("a search can be cancelled, and run again", async ({ page, scenario }) => {
   await expect(rows(page)).toHaveCount(1);
 });
 
+test("times that stand still are asked about again by r and by Run", async ({ page, scenario }) => {
+  await page.goto(logsUrl(scenario, "severity:error"));
+  await expect(total(page)).toBeVisible();
+  const asked = () => Promise.all([page.waitForRequest("**/logs/search"), page.waitForRequest("**/logs/histogram")]);
+  const byKey = asked();
+  await page.keyboard.press("r");
+  await byKey;
+  await expect(page.getByRole("button", { name: "Run" })).toBeVisible();
+  const byRun = asked();
+  await page.getByRole("button", { name: "Run" }).click();
+  await byRun;
+  await expect(rows(page).first()).toBeVisible();
+});
+
 test("refresh finds what has come since", async ({ page, scenario }) => {
   await page.goto("/ui/logs?q=service%3Alatecomer");
   await expect(page.getByRole("heading", { name: "No records found" })).toBeVisible();

@@ -11,6 +11,7 @@ import { navigate, pageAddress, useLocation } from "./location";
 import { NotFound } from "./NotFound";
 import { useShortcuts } from "./shortcuts";
 import { TopBar } from "./TopBar";
+import { useAgain } from "./useAgain";
 
 // Its editor and graph are as large as all else together: they load when they are looked at.
 const MetricsPage = lazy(() => import("../metrics/MetricsPage").then((module) => ({ default: module.MetricsPage })));
@@ -18,6 +19,7 @@ const MetricsPage = lazy(() => import("../metrics/MetricsPage").then((module) =>
 export function App() {
   const { path } = useLocation();
   const [help, setHelp] = useState(false);
+  useAgain();
   useShortcuts({
     "?": () => setHelp(true),
     "g l": () => navigate(pageAddress("/ui/logs")),

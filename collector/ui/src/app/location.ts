@@ -9,6 +9,8 @@ export interface Location {
   search: string;
   /** What `now` means here, Unix ms. */
   at: number;
+  /** How often an address was looked at again: what it shows is asked for anew each time. */
+  looks: number;
 }
 
 export interface NavigateOptions {
@@ -21,10 +23,10 @@ export interface NavigateOptions {
 const listeners = new Set<() => void>();
 /** How each page was left. */
 const lastSearches = new Map<string, string>();
-let current = read(Date.now());
+let current = read(Date.now(), 0);
 
-function read(at: number): Location {
-  return { path: window.location.pathname, search: window.location.search, at };
+function read(at: number, looks: number): Location {
+  return { path: window.location.pathname, search: window.location.search, at, looks };
 }
 
 function publish(location: Location): void {
@@ -36,18 +38,25 @@ function publish(location: Location): void {
 window.history.replaceState({ at: current.at }, "");
 window.addEventListener("popstate", (event) => {
   const state = event.state as { at?: number } | null;
-  publish(read(state?.at ?? Date.now()));
+  publish(read(state?.at ?? Date.now(), current.looks));
 });
 
 export function navigate(url: string, options: NavigateOptions = {}): void {
   const at = options.sameTime === true ? current.at : Date.now();
-  const here = current.path + current.search === url;
+  const here = normal(current.path + current.search) === normal(url);
   if (options.replace === true || here) window.history.replaceState({ at }, "", url);
   else window.history.pushState({ at }, "", url);
-  publish(read(at));
+  publish(read(at, here && options.sameTime !== true ? current.looks + 1 : current.looks));
 }
 
-/** Looks again at the same URL: `now` is now. */
+/** The same for addresses that say the same, however their parameters are escaped and ordered. */
+function normal(url: string): string {
+  const { pathname, searchParams } = new URL(url, window.location.origin);
+  searchParams.sort();
+  return `${pathname}?${searchParams.toString()}`;
+}
+
+/** Looks again at the same URL: `now` is now, and times that stand still are asked about anew. */
 export function refresh(): void {
   navigate(window.location.pathname + window.location.search, { replace: true });
 }

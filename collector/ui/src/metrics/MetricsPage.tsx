@@ -9,7 +9,7 @@ import { useShortcuts } from "../app/shortcuts";
 import { useAutoRefresh } from "../app/useAutoRefresh";
 import { timeKeys } from "../time/keys";
 import { TimePicker, type TimePickerHandle } from "../time/TimePicker";
-import { isRelative, resolveRange } from "../time/range";
+import { resolveRange } from "../time/range";
 import { Icon } from "../widgets/Icon";
 import { Message } from "../widgets/Message";
 import { Popover } from "../widgets/Popover";
@@ -62,9 +62,6 @@ export function MetricsPage() {
   const run = (queries: QueryText[] = written()) => {
     for (const { expression } of queries) expressions.remember(expression);
     view.start({ queries });
-    // The same queries at the same times are known already: they are asked again all the same.
-    const same = JSON.stringify(queries) === JSON.stringify(state.queries);
-    if (same && !isRelative(state.range)) runs.retry();
   };
   const add = (expression: string) => {
     const queries = withQuery(written(), { ...NO_QUERY, expression });
