@@ -148,6 +148,7 @@ test("step, drawing, scale and unit live in the URL and survive a reload", async
 test("too small a step is refused with one that works", async ({ page, scenario }) => {
   await page.goto(metricsUrl(scenario, [REQUESTS], { step: "1ms" }));
   await expect(page.getByRole("alert").filter({ hasText: "11,000 points" })).toBeVisible();
+  await expect(page.getByTestId("stats")).toHaveText("not run");
 });
 
 test("the table sorts and is copied as CSV", async ({ page, scenario, context }) => {

@@ -112,11 +112,11 @@ function Drawings({ view: { state, show }, grid }: { view: MetricsView; grid: Gr
   );
 }
 
-function statsOf({ query, answer, error, running, elapsed }: Run, several: boolean): string {
+function statsOf({ query, answer, error, running, cancelled, elapsed }: Run, several: boolean): string {
   const name = several ? `${queryName(query)}: ` : "";
   if (running) return `${name}running…`;
   if (error !== undefined) return `${name}failed`;
-  if (answer === undefined) return `${name}cancelled`;
+  if (answer === undefined) return cancelled ? `${name}cancelled` : `${name}not run`;
   const { data } = answer;
   const found = data.resultType === "matrix" || data.resultType === "vector" ? data.result.length : 1;
   return `${name}${found.toLocaleString("en")} series in ${Math.max(1, Math.round(elapsed ?? 0)).toLocaleString("en")} ms`;
