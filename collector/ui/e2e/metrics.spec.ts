@@ -184,6 +184,11 @@ test("an exemplar leads to its trace, and from there to the records", async ({ p
   await expect(total(page)).toHaveText("3 records");
 });
 
+test("an exemplar whose value the axis does not reach says so", async ({ page, scenario }) => {
+  await page.goto(metricsUrl(scenario, ['http_server_request_duration_seconds_bucket{le="0.5"} + 1e4'], { exemplars: "1" }));
+  await expect(page.getByRole("link", { name: /Exemplar of 400 ms, below the axis: trace/ }).first()).toBeVisible();
+});
+
 test("a query is laid out", async ({ page, scenario }) => {
   await page.goto(metricsUrl(scenario, [`sum(rate(${REQUESTS}[1m]))by(job)`]));
   await page.getByRole("button", { name: "Format query A" }).click();

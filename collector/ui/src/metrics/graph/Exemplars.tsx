@@ -28,13 +28,21 @@ export function Exemplars({ plot, drawn, exemplars, series, drawing, zone }: Exe
     <div className={s.exemplars} style={{ left, top, width, height }} data-testid="exemplars">
       {exemplars.map((exemplar) => {
         const { key, time, value, unit, trace, span, text } = exemplar;
-        // One whose value the axis does not reach lies on the graph's edge.
-        const y = inside(plot.valToPos(value, scaleOf({ series, drawing }, unit)), height);
-        const place = { left: inside(plot.valToPos(time / 1000, "x"), width), top: Number.isFinite(y) ? y : height };
-        const told = `${dayTime(time, zone)}\nvalue: ${formatValue(value, unit)}\n${text}`;
+        const y = plot.valToPos(value, scaleOf({ series, drawing }, unit));
+        // One whose value the axis does not reach lies on the graph's edge, hollow. A logarithmic axis has no place for 0.
+        const beyond = y < 0 ? ", above the axis" : y <= height ? "" : ", below the axis";
+        const place = { left: inside(plot.valToPos(time / 1000, "x"), width), top: Number.isFinite(y) ? inside(y, height) : height };
+        const told = `${formatValue(value, unit)}${beyond}`;
         if (trace === undefined) return null;
         return (
-          <Link key={key} href={traceUrl(trace, { span, at: time })} style={place} title={told} aria-label={`Exemplar of ${formatValue(value, unit)}: trace ${trace}`} />
+          <Link
+            key={key}
+            href={traceUrl(trace, { span, at: time })}
+            style={place}
+            data-beyond={beyond !== ""}
+            title={`${dayTime(time, zone)}\nvalue: ${told}\n${text}`}
+            aria-label={`Exemplar of ${told}: trace ${trace}`}
+          />
         );
       })}
     </div>
