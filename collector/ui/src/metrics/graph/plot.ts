@@ -68,8 +68,9 @@ function options(host: HTMLElement, spec: PlotSpec, colours: readonly string[], 
   const { range, width, height, series, drawing, log } = spec;
   const many = series.length > 40;
   const units = valueAxes(spec);
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- uPlot declares the enum, but exports no value of it.
-  const values: uPlot.Scale = log ? { distr: 3, log: 10 } : { range: linearRange };
+  const scale = (unit: Unit): uPlot.Scale =>
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- uPlot declares the enum, but exports no value of it.
+    log ? { distr: 3, log: axisSteps(unit) === undefined ? 10 : 2 } : { range: linearRange };
   return {
     width,
     height,
@@ -85,8 +86,8 @@ function options(host: HTMLElement, spec: PlotSpec, colours: readonly string[], 
     },
     scales: {
       x: { range: () => [range.start / 1000, range.end / 1000] },
-      [LEFT]: values,
-      ...(units.right === undefined ? {} : { [RIGHT]: values }),
+      [LEFT]: scale(units.left),
+      ...(units.right === undefined ? {} : { [RIGHT]: scale(units.right) }),
     },
     axes: axes(host, spec, units),
     series: [
