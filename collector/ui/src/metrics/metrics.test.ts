@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { ApiError } from "../api/client";
 import { escapedName } from "../api/prometheus";
 import { labelStats, matchingNames, metadataOf } from "./browser/labelStats";
-import { countLists, queryFor, type CountList } from "./cardinality/lists";
+import { countLists, queryFor, shareOf, type CountList } from "./cardinality/lists";
 import { queryProblem } from "./editor/place";
 import { selector, suggestions } from "./editor/selector";
 import { behindPoint, logsLink } from "./logsLink";
@@ -148,6 +148,16 @@ describe("cardinality", () => {
     ]);
     expect(lists[0]?.rows.map(({ name }) => name)).toEqual(["y", "x"]);
     expect(lists[1]?.unit).toBe("bytes");
+  });
+
+  test("shares: of all series, and of the new ones among the new", () => {
+    const list = (key: string, of: CountList["of"] = "metric"): CountList => ({ key, title: "", rows: [], unit: "none", of });
+    const stats = { numSeries: 2000, numNewSeries: 200 };
+    expect(shareOf(list("seriesCountByMetricName"), 500, stats)).toBe("25.0 %");
+    expect(shareOf(list("newSeriesCountByMetricName"), 180, stats)).toBe("90.0 %");
+    expect(shareOf(list("seriesCountByMetricName"), 1, stats)).toBe("< 0.1 %");
+    expect(shareOf(list("labelValueCountByLabelName", "label"), 1, stats)).toBe("");
+    expect(shareOf(list("seriesCountByMetricName"), 1, undefined)).toBe("");
   });
 
   test("a row leads to a query for it", () => {

@@ -13,7 +13,7 @@ import { MetricDetails } from "../browser/MetricDetails";
 import { metadataOf } from "../browser/labelStats";
 import { formatValue } from "../graph/units";
 import s from "./CardinalityView.module.css";
-import { countLists, queryFor, type CountList } from "./lists";
+import { countLists, queryFor, shareOf, type CountList } from "./lists";
 
 interface CardinalityViewProps {
   /** The metric that is open; empty for none. */
@@ -44,7 +44,7 @@ export function CardinalityView({ metric, range, onOpen, onQuery }: CardinalityV
         {lists.length === 0 && <Message title="No series in this time range" />}
         <div className={s.grid}>
           {lists.map((list) => (
-            <Counts key={list.key} list={list} total={data.headStats?.numSeries} chosen={metric} onOpen={onOpen} onQuery={onQuery} />
+            <Counts key={list.key} list={list} stats={data.headStats} chosen={metric} onOpen={onOpen} onQuery={onQuery} />
           ))}
         </div>
       </div>
@@ -89,18 +89,16 @@ const FEW = 10;
 
 interface CountsProps {
   list: CountList;
-  /** How many series there are in all. */
-  total: number | undefined;
+  stats: HeadStats | undefined;
   chosen: string;
   onOpen: (metric: string) => void;
   onQuery: (expression: string) => void;
 }
 
-function Counts({ list, total, chosen, onOpen, onQuery }: CountsProps) {
+function Counts({ list, stats, chosen, onOpen, onQuery }: CountsProps) {
   const { title, rows, unit, of } = list;
   const [all, setAll] = useState(false);
   const most = rows[0]?.value ?? 1;
-  const share = (value: number) => (of === "metric" && total ? `${((value / total) * 100).toFixed(1)} %` : "");
   return (
     <section className={s.counts} aria-label={title}>
       <h2>{title}</h2>
@@ -114,7 +112,7 @@ function Counts({ list, total, chosen, onOpen, onQuery }: CountsProps) {
           >
             <i style={{ width: `${(value / most) * 100}%` }} />
             <span>{name}</span>
-            <small>{share(value)}</small>
+            <small>{shareOf(list, value, stats)}</small>
             <b>{unit === "bytes" ? formatValue(value, "bytes") : value.toLocaleString("en")}</b>
           </button>
           <Tool icon="values" name={`Graph ${name}`} title={queryFor(list, name)} onClick={() => onQuery(queryFor(list, name))} />

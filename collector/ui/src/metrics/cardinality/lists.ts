@@ -1,5 +1,5 @@
 // The answer of the cardinality endpoint as lists for reading.
-import type { Cardinality, NamedCount } from "../../api/prometheus";
+import type { Cardinality, HeadStats, NamedCount } from "../../api/prometheus";
 import { labelName, selector } from "../editor/selector";
 
 export interface CountList {
@@ -48,6 +48,14 @@ function kindOf(key: string): CountList["of"] {
 function titleOf(key: string): string {
   const words = key.replace(/([A-Z])/g, " $1").toLowerCase().trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** A metric's share of all series, or in the list of new ones of the new: `8.5 %`. */
+export function shareOf({ key, of }: CountList, value: number, stats: HeadStats | undefined): string {
+  const total = key.startsWith("new") ? stats?.numNewSeries : stats?.numSeries;
+  if (of !== "metric" || !total) return "";
+  const percent = (100 * value) / total;
+  return percent < 0.1 ? "< 0.1 %" : `${percent.toFixed(1)} %`;
 }
 
 /** A query that shows how a row's series grew, or what has them. */
