@@ -165,6 +165,14 @@ test("the table sorts and is copied as CSV", async ({ page, scenario, context })
   expect(text.split("\r\n")[0]).toContain("http_response_status_code,http_route");
 });
 
+test("in a narrow window the table scrolls, its words stay whole", async ({ page, scenario }) => {
+  await page.setViewportSize({ width: 640, height: 700 });
+  await page.goto(metricsUrl(scenario, [REQUESTS], { view: "table" }));
+  const first = page.getByRole("region", { name: "Values" }).locator("tbody tr").first();
+  await expect(first).toBeVisible();
+  expect((await first.boundingBox())?.height).toBeLessThan(30);
+});
+
 test("native histograms have a table of buckets and are not drawn", async ({ page, scenario }) => {
   await page.goto(metricsUrl(scenario, ["db_client_operation_duration_seconds"]));
   await page.getByRole("button", { name: "Show the table" }).click();

@@ -13,6 +13,8 @@ import s from "./TableView.module.css";
 
 /** Rows beyond these are counted and copied, not shown. */
 const MOST_ROWS = 1000;
+/** Longer values take several lines; others make the table scroll when they have no room. */
+const LONG = 60;
 
 export function TableView({ runs }: { runs: Runs }) {
   const { zone } = usePreferences();
@@ -54,7 +56,9 @@ export function TableView({ runs }: { runs: Runs }) {
               <tr key={row.key}>
                 {letters && <td>{queryName(row.query)}</td>}
                 {columns.map((column) => (
-                  <td key={column}>{row.labels[column]}</td>
+                  <td key={column} data-long={(row.labels[column]?.length ?? 0) > LONG}>
+                    {row.labels[column]}
+                  </td>
                 ))}
                 <td className={s.value}>
                   <Value row={row} expression={expressionOf(row.query)} zone={zone} />
