@@ -90,6 +90,13 @@ test("an unreachable server is said so; what was loaded stays, marked as old", a
   await expect(page.getByRole("heading", { name: "No records found" })).toBeVisible();
 });
 
+test("in a narrow window the search has a line of its own", async ({ page, scenario }) => {
+  await page.setViewportSize({ width: 800, height: 700 });
+  await page.goto(logsUrl(scenario, "café"));
+  await expect(rows(page)).toHaveCount(1);
+  expect((await search(page).boundingBox())?.width).toBeGreaterThan(700);
+});
+
 test("a search can be cancelled, and run again", async ({ page, scenario }) => {
   let release: () => void = () => undefined;
   const held = new Promise<void>((go) => (release = go));
