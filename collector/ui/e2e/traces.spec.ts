@@ -116,6 +116,16 @@ test("a span's details: attributes, events, its exception, links to other traces
   await expect(page.getByRole("heading", { name: "No span of this trace is stored" })).toBeVisible();
 });
 
+test("in a narrow window the span is below the waterfall, which keeps its width", async ({ page }) => {
+  await page.setViewportSize({ width: 800, height: 700 });
+  await page.goto(TRACE);
+  await grid(page).focus();
+  await page.keyboard.press("Enter");
+  await expect(details(page)).toBeVisible();
+  expect((await grid(page).boundingBox())?.width).toBeGreaterThan(700);
+  expect((await details(page).boundingBox())?.width).toBeGreaterThan(700);
+});
+
 test("spans that are out of place say why", async ({ page }) => {
   await page.goto(TRACE);
   await row(page, "tasks process").click();
