@@ -42,6 +42,24 @@ test("the fields that are open stay so, and the sidebar hides", async ({ page, s
   await expect(fields).toHaveCount(0);
 });
 
+test("a field that is opened far down is seen with its values, and has the focus", async ({ page, scenario }) => {
+  await page.setViewportSize({ width: 1280, height: 420 });
+  await page.goto(logsUrl(scenario, ""));
+  const fields = page.getByRole("complementary", { name: "Fields" });
+  const host = fields.getByRole("button", { name: /^host\.name/ });
+  await host.click();
+  await expect(fields.getByRole("button", { name: /^test-host, / })).toBeInViewport();
+  await expect(host).toBeInViewport();
+  await expect(host).toBeFocused();
+});
+
+test("what a wrong search cannot count says so", async ({ page, scenario }) => {
+  await page.goto(logsUrl(scenario, "a AND"));
+  const fields = page.getByRole("complementary", { name: "Fields" });
+  await expect(fields.getByText("Not counted.").first()).toBeVisible();
+  await expect(fields.getByText("Counting…")).toHaveCount(0);
+});
+
 test("fields, then their values, are offered while one writes; Enter runs what is written", async ({ page, scenario }) => {
   await page.goto(logsUrl(scenario, ""));
   await expect(total(page)).toHaveText(`${n(TOTAL)} records`);

@@ -1,4 +1,5 @@
 // One field of the sidebar and, when it is open, its top values.
+import { useEffect, useEffectEvent, useRef } from "react";
 import type { Facet } from "../../api/types";
 import { Icon } from "../../widgets/Icon";
 import { Tool } from "../../widgets/Tool";
@@ -12,6 +13,11 @@ interface FieldItemProps {
   field: ListedField;
   open: boolean;
   facet: Facet | undefined;
+  /** Its values could not be counted. */
+  failed: boolean;
+  /** It was opened just now and has moved up to the open ones: it is brought into sight, until its values are there. */
+  follow: boolean;
+  onFollowed: () => void;
   columns: readonly Column[];
   /** The histogram counts by this field. */
   grouped: boolean;
@@ -22,13 +28,24 @@ interface FieldItemProps {
 }
 
 export function FieldItem(props: FieldItemProps) {
-  const { field, open, facet, columns, grouped, actions, onToggle } = props;
+  const { field, open, facet, failed, follow, columns, grouped, actions, onToggle } = props;
   const { name } = field;
   const isColumn = hasColumn(columns, name);
+  const head = useRef<HTMLButtonElement>(null);
+  const settled = facet !== undefined || failed;
+  const bringIntoSight = useEffectEvent(() => {
+    // Moving, the button that was pressed has lost the focus.
+    if (document.activeElement === document.body) head.current?.focus({ preventScroll: true });
+    head.current?.closest("li")?.scrollIntoView({ block: "nearest" });
+    if (settled) props.onFollowed();
+  });
+  useEffect(() => {
+    if (follow) bringIntoSight();
+  }, [follow, settled]);
   return (
     <li className={s.field} data-open={open}>
       <div className={s.line}>
-        <button type="button" className={s.name} aria-expanded={open} title={title(field)} onClick={onToggle}>
+        <button ref={head} type="button" className={s.name} aria-expanded={open} title={title(field)} onClick={onToggle}>
           <Icon name="caret" />
           <span>{field.label}</span>
           <i>{typeMark(field)}</i>
@@ -51,7 +68,7 @@ export function FieldItem(props: FieldItemProps) {
         </span>
       </div>
       {open && facet !== undefined && <Values {...props} facet={facet} />}
-      {open && facet === undefined && <p className={s.hint}>Counting…</p>}
+      {open && facet === undefined && <p className={s.hint}>{failed ? "Not counted." : "Counting…"}</p>}
     </li>
   );
 }

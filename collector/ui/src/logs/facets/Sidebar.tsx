@@ -33,8 +33,12 @@ export const Sidebar = memo(function Sidebar({ run, columns, by, actions }: Side
   const fields = all.more && typed !== "" && narrowed.fields.length > 0 ? narrowed.fields : all.fields;
   const facets = useFacets(run, open, limit);
   const groups = fieldGroups(fields, open, typed);
-  const toggle = (field: string) =>
-    prefer({ facets: open.includes(field) ? open.filter((name) => name !== field) : [...open, field] });
+  const [opened, setOpened] = useState<string>();
+  const toggle = (field: string) => {
+    const close = open.includes(field);
+    setOpened(close ? undefined : field);
+    prefer({ facets: close ? open.filter((name) => name !== field) : [...open, field] });
+  };
   return (
     <aside className={s.sidebar} style={{ width: sidebarWidth }} aria-label="Fields">
       <ResizeHandle
@@ -74,7 +78,10 @@ export const Sidebar = memo(function Sidebar({ run, columns, by, actions }: Side
                   key={field.name}
                   field={field}
                   open={open.includes(field.name)}
+                  follow={opened === field.name}
+                  onFollowed={() => setOpened(undefined)}
                   facet={facets.facet(field.name)}
+                  failed={facets.error !== undefined}
                   columns={columns}
                   grouped={by === field.name}
                   actions={actions}
