@@ -103,7 +103,8 @@ impl Piece {
     ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
         match &self.rows {
             Rows::Encoded(file, group) => {
-                file.read(*group, columns, Some(selection.clone()), batch_rows)
+                let selection = Some(selection.clone());
+                Ok(file.read(*group, columns, selection, batch_rows))
             }
             Rows::Open(batch) => {
                 let mut columns = columns.to_vec();
@@ -450,7 +451,7 @@ async fn blocks_with(
     let Ok(index) = file.schema().index_of(&column) else {
         return Ok(found);
     };
-    let mut batches = file.read(group, &[index], None, BLOCK_ROWS)?;
+    let mut batches = file.read(group, &[index], None, BLOCK_ROWS);
     let first_block = file.blocks(group).start;
     let mut row = 0;
     while let Some(batch) = batches.try_next().await? {

@@ -17,9 +17,11 @@ mod format;
 mod merge;
 mod open;
 mod output;
+mod pages;
 mod parquet_file;
 mod regroup;
 mod row_group;
+mod selection;
 mod verify;
 mod write;
 

@@ -8,13 +8,13 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use datafusion::object_store::path::Path;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use model::TimeRange;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
-use parquet::arrow::async_reader::AsyncFileReader;
-use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection,
+};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
@@ -24,6 +24,8 @@ use query::schema;
 use super::bloom_filter;
 use super::checksums::{Checksums, regions};
 use super::damage::{Damage, from_parquet};
+use super::pages::FetchedPages;
+use super::selection::{SelectedBatches, Selection};
 use crate::error::StoreError;
 use crate::index::{BLOCK_ROWS, BlockSet, blocks_of};
 
@@ -303,47 +305,46 @@ impl ParquetFile {
     ///
     /// # Errors
     ///
-    /// Damage, or the source cannot be read; both also while the stream runs.
+    /// While the stream runs: damage, or the source cannot be read.
     pub fn read(
         self: &Arc<Self>,
         group: usize,
         columns: &[usize],
         selection: Option<RowSelection>,
         batch_rows: usize,
-    ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
-        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
-        let reader = PageReader(Arc::clone(self));
-        let mut builder =
-            ParquetRecordBatchStreamBuilder::new_with_metadata(reader, self.metadata.clone())
-                .with_row_groups(vec![group])
-                .with_projection(mask)
-                .with_batch_size(batch_rows);
-        if let Some(selection) = selection {
-            builder = builder.with_row_selection(selection);
-        }
-        let stream = builder
-            .build()
-            .map_err(|err| from_parquet(&self.name, err))?;
-        let name = self.name.clone();
-        Ok(stream
-            .map(move |batch| batch.map_err(|err| from_parquet(&name, err)))
-            .boxed())
-    }
-}
-
-/// Hands checked pages to the Parquet reader.
-struct PageReader(Arc<ParquetFile>);
-
-impl AsyncFileReader for PageReader {
-    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
-        async move { self.0.checked(range).await }.boxed()
+    ) -> BoxStream<'static, Result<RecordBatch, StoreError>> {
+        let file = Arc::clone(self);
+        let schema = self.metadata.parquet_schema();
+        let mask = ProjectionMask::roots(schema, columns.iter().copied());
+        stream::once(async move {
+            let batches = file.open_group(group, mask, selection, batch_rows).await;
+            let batches = batches.map_err(|err| from_parquet(&file.name, err))?;
+            Ok::<_, StoreError>(stream::iter(batches.map(move |batch| {
+                batch.map_err(|err| from_parquet(&file.name, err.into()))
+            })))
+        })
+        .try_flatten()
+        .boxed()
     }
 
-    fn get_metadata<'a>(
-        &'a mut self,
-        _: Option<&'a ArrowReaderOptions>,
-    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
-        let metadata = Arc::clone(self.0.parquet());
-        async move { Ok(metadata) }.boxed()
+    async fn open_group(
+        &self,
+        group: usize,
+        mask: ProjectionMask,
+        selection: Option<RowSelection>,
+        batch_rows: usize,
+    ) -> Result<SelectedBatches, ParquetError> {
+        let selection = selection.map(|rows| Selection::new(rows, self.rows(group)));
+        let read = selection.as_ref().map(|selection| &selection.read);
+        let pages = FetchedPages::fetch(self, group, &mask, read).await?;
+        let schema = self.metadata.parquet_schema();
+        let levels = parquet_to_arrow_field_levels(schema, mask, None)?;
+        let read = read.cloned();
+        let batches =
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, batch_rows, read)?;
+        Ok(SelectedBatches {
+            batches,
+            kept: selection.and_then(|selection| selection.kept),
+        })
     }
 }

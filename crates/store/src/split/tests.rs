@@ -51,7 +51,7 @@ fn read_all<R: Row>(split: &Split) -> Result<Placed<R>, StoreError> {
     let columns: Vec<usize> = (0..file.schema().fields().len()).collect();
     let mut rows = Vec::new();
     for group in 0..file.row_groups() {
-        let stream = file.read(group, &columns, None, 1000)?;
+        let stream = file.read(group, &columns, None, 1000);
         let batches: Vec<_> = block_on(stream.try_collect())?;
         let batch = concat_batches(file.schema(), &batches).unwrap();
         rows.extend(decode::<R>(&batch).unwrap());
@@ -155,7 +155,7 @@ fn levels_of(split: &Split) -> Vec<i32> {
     let field = Field::new(schema::LEVEL_NUMBER, DataType::Int32, false);
     let mut levels: Vec<(i64, i32)> = Vec::new();
     for group in 0..file.row_groups() {
-        let stream = file.read(group, &columns, None, 1000).unwrap();
+        let stream = file.read(group, &columns, None, 1000);
         let batches: Vec<_> = block_on(stream.try_collect()).unwrap();
         for batch in batches {
             let level = logical_column(&field, &batch).unwrap();
