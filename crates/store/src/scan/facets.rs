@@ -37,8 +37,8 @@ pub async fn log_facets(
     // Each task counts on its own, and then there are the sums.
     let counting = facets.fields.len().max(1) * (TASKS + 1);
     let each = bounds.memory_bytes / MEMORY_PART / counting;
-    let counts = vec![ValueCounts::new(each); facets.fields.len()];
-    let counting = count(snapshot, &filter, &values, &stats, counts);
+    let empty = vec![ValueCounts::new(each); facets.fields.len()];
+    let counting = count(snapshot, &filter, &values, &stats, empty);
     let counts = within(bounds.timeout, async { Ok(counting.await?) }).await?;
     let warnings = stats.warnings();
     let fields = facets.fields.iter().cloned();
@@ -52,19 +52,19 @@ pub async fn log_facets(
     })
 }
 
-/// The counts of the fields' values, with those of every matching row. `counts` are empty.
-pub(super) async fn count(
+/// The counts of the fields' values in every matching row, begun from `empty`.
+async fn count(
     snapshot: &Snapshot,
     filter: &LogFilter,
     values: &FieldValues,
     stats: &Arc<ScanStats>,
-    counts: Vec<ValueCounts>,
+    empty: Vec<ValueCounts>,
 ) -> Result<Vec<ValueCounts>, StoreError> {
     let shares = Matches::shared_out(snapshot, filter, &values.wanted(), stats)?;
     let counting = shares
         .into_iter()
-        .map(|matches| count_share(matches, values.clone(), counts.clone()));
-    let mut all = counts.clone();
+        .map(|matches| count_share(matches, values.clone(), empty.clone()));
+    let mut all = empty.clone();
     for share in shared(counting).await? {
         for (all, counts) in all.iter_mut().zip(share?) {
             all.merge(counts);

@@ -131,10 +131,9 @@ impl Matches {
     ) -> Result<Vec<Self>, StoreError> {
         let shares = (0..TASKS).map(|index| Share { index, of: TASKS });
         let matches = shares.map(|share| {
-            let filter = Arc::clone(filter.filter());
             let pieces = Pieces::new(
                 snapshot,
-                Arc::clone(&filter),
+                Arc::clone(filter.filter()),
                 Order::Newest,
                 share,
                 Arc::clone(stats),
@@ -142,7 +141,7 @@ impl Matches {
             )?;
             Ok(Self {
                 pieces,
-                filter,
+                filter: Arc::clone(filter.filter()),
                 wanted: wanted.clone(),
             })
         });

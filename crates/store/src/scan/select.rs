@@ -118,18 +118,23 @@ impl Selected {
             true => stream::iter(without_columns(self.count(), batch_rows)).boxed(),
             false => piece.stream(&unread, &self.rows, batch_rows)?,
         };
+        let count = self.count();
         let mut first = 0;
         Ok(others
             .map(move |others| {
                 let others = others?;
+                let part = first..first + others.num_rows();
+                first = part.end;
+                if part.end > count {
+                    return Err(internal("put columns together", "more rows than selected"));
+                }
                 let mut read = others.columns().iter();
                 let columns = known.iter().filter_map(|known| match known {
-                    Some(column) => Some(column.slice(first, others.num_rows())),
+                    Some(column) => Some(column.slice(part.start, part.len())),
                     None => read.next().cloned(),
                 });
-                let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect());
-                first += others.num_rows();
-                batch.map_err(|err| internal("put columns together", err))
+                RecordBatch::try_new(Arc::clone(&schema), columns.collect())
+                    .map_err(|err| internal("put columns together", err))
             })
             .boxed())
     }
@@ -198,7 +203,7 @@ impl Selected {
     }
 }
 
-/// So many rows of no column, in batches.
+/// So many rows of no column, in batches of at most `batch_rows`.
 fn without_columns(
     rows: usize,
     batch_rows: usize,
