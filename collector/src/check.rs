@@ -9,8 +9,9 @@ use anyhow::Context as _;
 use model::Labels;
 
 use crate::cli::{CheckArgs, ServeArgs, VerifyArgs};
-use crate::config::{Config, Settings};
-use crate::scrape::{self, config::Written};
+use crate::config::{Config, ConfigError, Settings};
+use crate::scrape;
+use crate::scrape::config::{Checked, Written};
 
 /// What a configuration file is, told by its top-level keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,14 +53,41 @@ fn check_file(path: &Path) -> anyhow::Result<Result<Kind, String>> {
         Kind::Scrapes if Settings::read(path).is_ok() => Kind::Server,
         kind => kind,
     };
-    if matches!(kind, Kind::Server | Kind::Scrapes) {
-        return Ok(check_scrapes(path, kind).map(|()| kind));
+    let checked = match kind {
+        Kind::Server => check_server(path),
+        Kind::Scrapes => Written::check_file(path)
+            .map_err(|err| err.to_string())
+            .and_then(|checked| check_scrapes(path, &checked)),
+        Kind::Rules | Kind::Slos | Kind::Notifications => check_alerting(path, kind),
+    };
+    Ok(checked.map(|()| kind))
+}
+
+/// Checks the server's configuration and the files it names, as the server does before it opens a
+/// port; other than there, the environment has no say.
+fn check_server(path: &Path) -> Result<(), String> {
+    let config = Config::read(path).map_err(|err| match err {
+        ConfigError::Value { .. } => format!("{}: {err}", path.display()),
+        located => located.to_string(),
+    })?;
+    Configuration::load(&config.alerting(String::new())).map_err(|errors| errors.to_string())?;
+    check_scrapes(path, &config.scrape)
+}
+
+/// Checks what is scraped; what has no meaning here is printed and no finding.
+fn check_scrapes(path: &Path, checked: &Checked) -> Result<(), String> {
+    for remark in &checked.remarks {
+        println!("{remark}");
     }
+    scrape::check(&checked.jobs).map_err(|problem| format!("{}: {problem}", path.display()))
+}
+
+/// Checks a file of rules, SLOs or notifications alone.
+fn check_alerting(path: &Path, kind: Kind) -> Result<(), String> {
     let only = |wanted: Kind| -> Vec<PathBuf> {
-        if kind == wanted {
-            vec![path.to_owned()]
-        } else {
-            Vec::new()
+        match kind == wanted {
+            true => vec![path.to_owned()],
+            false => Vec::new(),
         }
     };
     let config = AlertingConfig {
@@ -71,24 +99,7 @@ fn check_file(path: &Path) -> anyhow::Result<Result<Kind, String>> {
         evaluation_interval: Duration::from_secs(60),
     };
     let loaded = Configuration::load(&config);
-    Ok(loaded.map(|_| kind).map_err(|errors| errors.to_string()))
-}
-
-/// Checks the server's configuration, or a file of scrapes alone; what has no meaning here is
-/// printed and no finding.
-fn check_scrapes(path: &Path, kind: Kind) -> Result<(), String> {
-    let checked = match kind {
-        Kind::Server => Settings::read(path).and_then(|mut settings| {
-            let (scraping, origin) = settings.scraping();
-            scraping.check(origin)
-        }),
-        _ => Written::check_file(path),
-    };
-    let checked = checked.map_err(|err| err.to_string())?;
-    for remark in &checked.remarks {
-        println!("{remark}");
-    }
-    scrape::check(&checked.jobs).map_err(|problem| format!("{}: {problem}", path.display()))
+    loaded.map(drop).map_err(|errors| errors.to_string())
 }
 
 /// Rule files have `groups`, SLO files `slos`, notification files `route` or `receivers`.

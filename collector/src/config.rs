@@ -5,10 +5,11 @@ mod file;
 mod units;
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use model::TenantId;
+use alerting::AlertingConfig;
+use model::{Labels, TenantId};
 use store::StoreConfig;
 
 pub(crate) use file::{Settings, parse_yaml};
@@ -142,6 +143,27 @@ impl Config {
         settings.overlay(Settings::from_environment(environment)?);
         settings.overlay(Settings::from_flags(args));
         Self::check(settings)
+    }
+
+    /// Reads and checks the file at `path` alone.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::check(Settings::read(path)?)
+    }
+
+    /// What alerts are made of; `external_url` is the base of their links.
+    pub(crate) fn alerting(&self, external_url: String) -> AlertingConfig {
+        AlertingConfig {
+            rule_files: self.rules.clone(),
+            slo_files: self.slos.clone(),
+            notification_file: self.notify.clone(),
+            external_url,
+            external_labels: Labels::empty(),
+            evaluation_interval: self.evaluation_interval,
+        }
     }
 
     fn check(mut settings: Settings) -> Result<Self, ConfigError> {

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alerting::{AlertingConfig, Configuration, Engine, Seams, SystemClock};
+use alerting::{Configuration, Engine, Seams, SystemClock};
 use anyhow::Context as _;
 use axum::Router;
-use model::{Labels, TenantId};
+use model::TenantId;
 use serde_json::json;
 use store::{Readiness, Store};
 use tokio::net::{TcpListener, UdpSocket};
@@ -50,7 +50,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         }
     };
     start_logging(&config.log_filter)?;
-    let rules = match Configuration::load(&alerting_config(&config, String::new())) {
+    let rules = match Configuration::load(&config.alerting(String::new())) {
         Ok(rules) => rules,
         Err(errors) => {
             eprintln!("{errors}");
@@ -212,17 +212,6 @@ impl Ports {
     }
 }
 
-fn alerting_config(config: &Config, external_url: String) -> AlertingConfig {
-    AlertingConfig {
-        rule_files: config.rules.clone(),
-        slo_files: config.slos.clone(),
-        notification_file: config.notify.clone(),
-        external_url,
-        external_labels: Labels::empty(),
-        evaluation_interval: config.evaluation_interval,
-    }
-}
-
 /// Starts the rules, which wait until the store answers over everything it holds.
 async fn start_rules(config: &Config, ports: &Ports, store: &Store) -> anyhow::Result<Engine> {
     let external_url = match &config.external_url {
@@ -230,7 +219,7 @@ async fn start_rules(config: &Config, ports: &Ports, store: &Store) -> anyhow::R
         None => format!("http://{}", ports.addresses()?.http),
     };
     let configuration =
-        Configuration::load(&alerting_config(config, external_url)).context("load rules")?;
+        Configuration::load(&config.alerting(external_url)).context("load rules")?;
     let tenant = TenantId::default_tenant();
     let state = DatabaseStateStore::open(store.database().clone(), tenant.clone())
         .await

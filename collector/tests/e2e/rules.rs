@@ -113,3 +113,34 @@ fn bad_rules_keep_the_server_from_starting_and_say_where() {
         checked.stderr
     );
 }
+
+#[test]
+fn what_the_server_refuses_is_a_finding() {
+    let home = Home::new();
+    let good = home.write("rules.yml", "groups: []\n");
+    let good = good.display();
+    for (name, yaml, finding) in [
+        (
+            "a.yaml",
+            "memory: 1MiB\n".to_owned(),
+            "a.yaml: memory: must be at least",
+        ),
+        (
+            "b.yaml",
+            "http: {listen: \"0.0.0.0:80\"}\n".to_owned(),
+            "b.yaml: http.listen: ",
+        ),
+        (
+            "c.yaml",
+            format!("alerting: {{rules: [\"{good}\", missing.yml]}}\n"),
+            "missing.yml",
+        ),
+        ("d.yaml", format!("alerting: {{rules: [\"{good}\"]}}\n"), ""),
+    ] {
+        let config = home.write(name, &yaml);
+        let config = config.to_str().unwrap();
+        let checked = crate::server::run_to_end(&["check", config], &[]);
+        assert!(checked.stderr.contains(finding), "{}", checked.stderr);
+        assert_eq!(checked.code, Some(i32::from(!finding.is_empty())), "{yaml}");
+    }
+}

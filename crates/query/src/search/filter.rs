@@ -359,7 +359,7 @@ fn severity_test(name: &str, test: &Test, span: Span) -> Result<Expr, SyntaxErro
         let numbered = || value.parse().ok().map(|number: i32| (number, false));
         named.or_else(numbered).ok_or_else(|| {
             SyntaxError::new(span, format!("{value:?} is no severity")).hint(
-                "expected trace, debug, info, warn, error, fatal, unset or a number from 0 to 24; \
+                "expected trace, debug, info, warn, error, fatal, unset or a severity number; \
                  the source's own word is severity_text",
             )
         })
