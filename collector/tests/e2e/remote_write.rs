@@ -293,14 +293,21 @@ async fn descriptions_alone_are_kept() {
     );
 }
 
-/// Writes one sample after another until the server is gone; the numbers that were acknowledged.
-/// Number n is the value of a sample n ms after `begin`.
+/// Series in each request of the test with kills: requests as large as Prometheus sends.
+const CRASH_SERIES: usize = 1000;
+
+/// Sends one request after another until the server is gone; the numbers that were acknowledged.
+/// Number n is the value of each series' sample n ms after `begin`.
 async fn write_until_killed(url: String, begin: i64, next: Arc<AtomicI64>) -> Vec<i64> {
     let client = crate::server::client();
+    let parts: Vec<String> = (0..CRASH_SERIES).map(|part| part.to_string()).collect();
+    let series: Vec<_> = parts
+        .iter()
+        .map(|part| [("__name__", "crash"), ("part", part.as_str())])
+        .collect();
     let mut acknowledged = Vec::new();
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        let series = ["a", "b", "c"].map(|part| [("__name__", "crash"), ("part", part)]);
         let samples: Vec<Written<'_>> = series
             .iter()
             .map(|labels| (&labels[..], number as f64, begin + number))
@@ -330,7 +337,7 @@ async fn every_acknowledged_sample_survives_kills_once() {
     for round in 0..6 {
         let server = home.start().await;
         let url = format!("http://{}/api/v1/write", server.addresses.http);
-        let senders: Vec<_> = (0..3)
+        let senders: Vec<_> = (0..4)
             .map(|_| tokio::spawn(write_until_killed(url.clone(), begin, Arc::clone(&next))))
             .collect();
         // Each round is killed at another moment of its life.
@@ -342,17 +349,23 @@ async fn every_acknowledged_sample_survives_kills_once() {
     }
     assert!(acknowledged.len() > 20, "{} writes", acknowledged.len());
     let server = home.start().await;
-    let found = query(&server, "crash[2h]", now_ms()).await;
-    assert_eq!(found.len(), 3);
-    for series in found {
-        let mut numbers = BTreeSet::new();
-        for sample in series["values"].as_array().unwrap() {
-            let number: i64 = sample[1].as_str().unwrap().parse().unwrap();
-            let at = (sample[0].as_f64().unwrap() * 1000.0).round() as i64;
-            assert_eq!(at, begin + number);
-            assert!(numbers.insert(number), "{number} is doubled");
-        }
-        let lost: Vec<&i64> = acknowledged.difference(&numbers).take(10).collect();
-        assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    let found = query(&server, "crash{part=\"7\"}[2h]", now_ms()).await;
+    assert_eq!(found.len(), 1);
+    let mut numbers = BTreeSet::new();
+    for sample in found[0]["values"].as_array().unwrap() {
+        let number: i64 = sample[1].as_str().unwrap().parse().unwrap();
+        let at = (sample[0].as_f64().unwrap() * 1000.0).round() as i64;
+        assert_eq!(at, begin + number);
+        assert!(numbers.insert(number), "{number} is doubled");
+    }
+    let lost: Vec<&i64> = acknowledged.difference(&numbers).take(10).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+
+    // A request is there whole or not at all, so that all series have the same samples.
+    let series = CRASH_SERIES.to_string();
+    let sum: i64 = numbers.iter().sum();
+    for (function, expected) in [("count", numbers.len() as i64), ("sum", sum)] {
+        let alike = format!("count({function}_over_time(crash[2h]) == {expected})");
+        assert_eq!(value(&server, &alike, now_ms()).await, series, "{alike}");
     }
 }
