@@ -15,9 +15,6 @@ use crate::server::{Peer, Server};
 /// Measured runs of each query, after a first.
 const RUNS: u32 = 11;
 const SEED: u64 = 42;
-/// The stretch and step of the query over time, seconds.
-const RANGE: u64 = 55 * 60;
-const STEP: u64 = 60;
 /// How long after the last sample queries ask, seconds: at a sample's own time windows of
 /// Prometheus 2 have one sample more than those of Prometheus 3.
 const AFTER: u64 = 7;
@@ -25,22 +22,59 @@ const AFTER: u64 = 7;
 const TOLERANCE: f64 = 1e-9;
 
 /// The queries, by the names of the goals. All but m2 are asked for one moment.
-const QUERIES: [(&str, &str); 5] = [
-    ("m1", "sum by (job) (rate(http_requests_total[5m]))"),
-    (
-        "m2",
-        "histogram_quantile(0.99, sum by (le, job) (rate(http_request_duration_seconds_bucket[5m])))",
-    ),
-    (
-        "m3",
-        "topk(10, sum by (instance) (rate(http_requests_total[5m])))",
-    ),
-    ("m4", "count({__name__=~\".+\"})"),
-    (
-        "m5",
-        "sum(rate(http_requests_total{code=\"500\"}[1h])) / sum(rate(http_requests_total[1h])) / (1 - 0.999)",
-    ),
+const QUERIES: [Query; 5] = [
+    Query {
+        name: "m1",
+        text: "sum by (job) (rate(http_requests_total[5m]))",
+        over: None,
+    },
+    Query {
+        name: "m2",
+        text: "histogram_quantile(0.99, sum by (le, job) (rate(http_request_duration_seconds_bucket[5m])))",
+        over: Some((55 * 60, 60)),
+    },
+    Query {
+        name: "m3",
+        text: "topk(10, sum by (instance) (rate(http_requests_total[5m])))",
+        over: None,
+    },
+    Query {
+        name: SERIES_COUNT,
+        text: "count({__name__=~\".+\"})",
+        over: None,
+    },
+    Query {
+        name: "m5",
+        text: "sum(rate(http_requests_total{code=\"500\"}[1h])) / sum(rate(http_requests_total[1h])) / (1 - 0.999)",
+        over: None,
+    },
 ];
+
+/// The query that must return how many series there are.
+const SERIES_COUNT: &str = "m4";
+
+/// What a dashboard asks of a day and of a month, 720 points each; asked when so much was sent.
+const LONG_QUERIES: [Query; 2] = [
+    Query {
+        name: "m1 over 1 d",
+        text: "sum by (job) (rate(http_requests_total[5m]))",
+        over: Some((24 * 60 * 60, 2 * 60)),
+    },
+    Query {
+        name: "m1 over 30 d",
+        text: "sum by (job) (rate(http_requests_total[1h]))",
+        over: Some((30 * 24 * 60 * 60, 60 * 60)),
+    },
+];
+
+/// A query of the measurement.
+#[derive(Debug, Clone, Copy)]
+struct Query {
+    name: &'static str,
+    text: &'static str,
+    /// The stretch before the end and the step, seconds; absent for one moment.
+    over: Option<(u64, u64)>,
+}
 
 /// How much data there is.
 #[derive(Debug, clap::Args)]
@@ -54,6 +88,16 @@ pub(crate) struct Shape {
     /// Milliseconds between two samples of a series.
     #[arg(long, default_value_t = 15_000)]
     step_ms: u64,
+}
+
+impl Shape {
+    /// The queries that so much data can answer.
+    fn queries(&self) -> Vec<Query> {
+        let seconds = self.samples * self.step_ms / 1000;
+        let long = LONG_QUERIES.into_iter();
+        let long = long.filter(|query| query.over.is_some_and(|(stretch, _)| stretch <= seconds));
+        QUERIES.into_iter().chain(long).collect()
+    }
 }
 
 /// A corpus of samples.
@@ -84,6 +128,7 @@ struct Figures {
 /// What a query returned and what it cost.
 #[derive(Debug)]
 struct Cost {
+    query: Query,
     /// Median wall time.
     wall: Duration,
     /// Mean CPU time of the server.
@@ -107,7 +152,8 @@ pub(crate) async fn measure(
     let folder = setup.folder()?;
     let corpus = Corpus::generate(&setup.loadgen, folder.path(), shape).await?;
     let server = Server::start(&setup.server, folder.path()).await?;
-    let mut all = vec![figures("Watchkeeper", server, setup, &corpus).await?];
+    let queries = shape.queries();
+    let mut all = vec![figures("Watchkeeper", server, setup, &corpus, &queries).await?];
     for (peer, binary) in peers {
         let Some(binary) = binary else { continue };
         let name = match peer {
@@ -115,17 +161,21 @@ pub(crate) async fn measure(
             Peer::VictoriaMetrics => "VictoriaMetrics",
         };
         let server = Server::start_peer(peer, &binary, folder.path()).await?;
-        let of_peer = figures(name, server, setup, &corpus).await?;
+        let of_peer = figures(name, server, setup, &corpus, &queries).await?;
         // VictoriaMetrics defines rates otherwise, so its values are not ours.
         if peer == Peer::Prometheus {
             compare(&all[0], &of_peer)?;
         }
         all.push(of_peer);
     }
-    let series = all[0].queries[3].answer.values().flatten().next();
+    let counted = all[0].queries.iter();
+    let counted = counted.filter(|cost| cost.query.name == SERIES_COUNT);
+    let counted: Vec<f64> = counted
+        .flat_map(|cost| cost.answer.values().flatten().copied())
+        .collect();
     ensure!(
-        series == Some(&(shape.series as f64)),
-        "m4 counts {series:?} series instead of {}",
+        counted == [shape.series as f64],
+        "{SERIES_COUNT} counts {counted:?} series instead of {}",
         shape.series
     );
     print(shape, &corpus.meta, &all)
@@ -159,6 +209,7 @@ async fn figures(
     server: Server,
     setup: &Setup,
     corpus: &Corpus,
+    queries: &[Query],
 ) -> anyhow::Result<Figures> {
     let url = format!("{}/api/v1/write", server.url);
     let protocol = [
@@ -170,21 +221,21 @@ async fn figures(
     let sent = corpus::send(&setup.loadgen, &corpus.file, &url, &server, &protocol).await?;
     let peak_resident = server.process.peak_resident()?;
     let client = reqwest::Client::new();
-    let mut queries = Vec::new();
-    for (_, query) in QUERIES {
-        queries.push(cost(query, corpus.meta.end + AFTER, &client, &server).await?);
+    let mut costs = Vec::new();
+    for query in queries {
+        costs.push(cost(*query, corpus.meta.end + AFTER, &client, &server).await?);
     }
     server.stop().await?;
     Ok(Figures {
         name,
         sent,
         peak_resident,
-        queries,
+        queries: costs,
     })
 }
 
 async fn cost(
-    query: &str,
+    query: Query,
     end: u64,
     client: &reqwest::Client,
     server: &Server,
@@ -199,6 +250,7 @@ async fn cost(
     }
     walls.sort_unstable();
     Ok(Cost {
+        query,
         wall: walls[walls.len() / 2],
         cpu: server.process.cpu()?.saturating_sub(before) / RUNS,
         answer,
@@ -206,30 +258,37 @@ async fn cost(
 }
 
 async fn run(
-    query: &str,
+    query: Query,
     end: u64,
     client: &reqwest::Client,
     server: &Server,
 ) -> anyhow::Result<Values> {
     // VictoriaMetrics keeps results; what is measured is how they come about.
-    let mut form = vec![("query", query.to_owned()), ("nocache", "1".to_owned())];
-    let path = if query.starts_with("histogram_quantile") {
-        form.push(("start", (end - RANGE).to_string()));
-        form.push(("end", end.to_string()));
-        form.push(("step", STEP.to_string()));
-        "query_range"
-    } else {
-        form.push(("time", end.to_string()));
-        "query"
+    let mut form = vec![
+        ("query", query.text.to_owned()),
+        ("nocache", "1".to_owned()),
+    ];
+    let path = match query.over {
+        Some((stretch, step)) => {
+            form.push(("start", (end - stretch).to_string()));
+            form.push(("end", end.to_string()));
+            form.push(("step", step.to_string()));
+            "query_range"
+        }
+        None => {
+            form.push(("time", end.to_string()));
+            "query"
+        }
     };
     let url = format!("{}/api/v1/{path}", server.url);
     let answer = client.post(url).form(&form).send().await;
     let answer = answer.context("send a query")?;
     let status = answer.status();
     let body = answer.text().await.context("read an answer")?;
-    ensure!(status.is_success(), "{query}: {status} {body}");
+    let name = query.name;
+    ensure!(status.is_success(), "{name}: {status} {body}");
     let answer: Answer =
-        serde_json::from_str(&body).with_context(|| format!("{query}: read the answer"))?;
+        serde_json::from_str(&body).with_context(|| format!("{name}: read the answer"))?;
     answer.data.result.into_iter().map(Element::read).collect()
 }
 
@@ -268,8 +327,9 @@ fn compare(ours: &Figures, theirs: &Figures) -> anyhow::Result<()> {
         let both_nan = a.is_nan() && b.is_nan();
         both_nan || a == b || (a - b).abs() <= TOLERANCE * a.abs().max(b.abs())
     };
-    for ((name, _), (a, b)) in QUERIES.iter().zip(ours.queries.iter().zip(&theirs.queries)) {
-        let (a, b) = (&a.answer, &b.answer);
+    for (our_cost, their_cost) in ours.queries.iter().zip(&theirs.queries) {
+        let name = our_cost.query.name;
+        let (a, b) = (&our_cost.answer, &their_cost.answer);
         let agrees = a.len() == b.len()
             && a.iter().zip(b).all(|((a_labels, a), (b_labels, b))| {
                 a_labels == b_labels
@@ -322,13 +382,13 @@ fn print(shape: &Shape, meta: &Meta, all: &[Figures]) -> anyhow::Result<()> {
         "of that, bytes a series",
         each(&|of| Ok((of.peak_resident / shape.series).to_string()))?,
     );
-    for (index, (name, _)) in QUERIES.iter().enumerate() {
+    for (index, query) in shape.queries().iter().enumerate() {
         let cells = each(&|of| {
             let cost = &of.queries[index];
             let (wall, cpu) = (cost.wall.as_secs_f64() * 1e3, cost.cpu.as_secs_f64() * 1e3);
             Ok(format!("{wall:.1} / {cpu:.1}"))
         })?;
-        row(&format!("{name}, wall / CPU ms"), cells);
+        row(&format!("{}, wall / CPU ms", query.name), cells);
     }
     Ok(())
 }
