@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Schema;
 use model::Value;
 use query::schema::{VirtualColumn, virtual_column};
 
@@ -216,13 +215,13 @@ impl Names {
         if wanted.is_empty() {
             return Ok(());
         }
-        let schema = file.schema();
-        for field in schema.fields() {
-            if let Some(promotion) = Promotion::from_field(field)
-                && file.has_values(group, field.name())
-            {
-                self.add_promotion(&promotion);
-            }
+        let fields = file.schema().fields().iter();
+        let promotions: Vec<Promotion> = fields
+            .filter(|field| file.has_values(group, field.name()))
+            .filter_map(|field| Promotion::from_field(field))
+            .collect();
+        for promotion in &promotions {
+            self.add_promotion(promotion);
         }
         let mut in_file = BlockSet::none(blocks.len());
         (0..wanted.len())
@@ -232,7 +231,7 @@ impl Names {
             let prefix = format!("{}{}", family.prefix(), self.prefix);
             index
                 .each_unlisted_column(&prefix, &in_file, &mut |column| {
-                    if !is_promoted(column, schema) {
+                    if !is_known(column, &promotions) {
                         let key = &column[family.prefix().len()..];
                         self.add(key, kind_of(family), FieldType::Mixed);
                     }
@@ -258,17 +257,16 @@ impl Names {
     }
 }
 
-/// Whether a logical column has a physical one, so that its types are known.
-fn is_promoted(column: &str, file: &Schema) -> bool {
+/// Whether the values of a logical column, or some of them, are in one of the physical columns of
+/// `promotions`, so that its name and a type are known. A file may have such a column for other row
+/// groups only.
+fn is_known(column: &str, promotions: &[Promotion]) -> bool {
     let (family, key) = match virtual_column(column) {
         Some(VirtualColumn::Attribute(key)) => (Family::Attribute, key),
         Some(VirtualColumn::Resource(key)) => (Family::Resource, key),
         None => return true,
     };
-    let mut promotions = file
-        .fields()
-        .iter()
-        .filter_map(|f| Promotion::from_field(f));
+    let mut promotions = promotions.iter();
     promotions.any(|promotion| promotion.family == family && promotion.key == key)
 }
 
