@@ -46,7 +46,7 @@ test("a field that is opened far down is seen with its values, and has the focus
   await page.setViewportSize({ width: 1280, height: 420 });
   await page.goto(logsUrl(scenario, ""));
   const fields = page.getByRole("complementary", { name: "Fields" });
-  const host = fields.getByRole("button", { name: /^host\.name/ });
+  const host = fields.getByRole("button", { name: /^(resource\.)?host\.name/ });
   await host.click();
   await expect(fields.getByRole("button", { name: /^test-host, / })).toBeInViewport();
   await expect(host).toBeInViewport();
