@@ -12,8 +12,8 @@ const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-/// The labels that may name the service an alert is about, the best first.
-const SERVICE_LABELS: [&str; 4] = ["service", "service_name", "sloth_service", "job"];
+/// The labels that name the service an alert is about, the best first.
+const SERVICE_LABELS: [&str; 3] = ["service", "service_name", "sloth_service"];
 
 /// The link to the logs of `alert`: from its start less the longest window its rule looks back
 /// on, to its end or, while it fires, `now` (Unix ms).
@@ -35,10 +35,12 @@ fn logs_query(alert: &NotifiedAlert) -> String {
     if let Some(query) = alert.annotations.get("logs_query") {
         return query.to_owned();
     }
-    let service = SERVICE_LABELS
+    let named = SERVICE_LABELS
         .into_iter()
         .find_map(|name| alert.labels.get(name));
-    match service {
+    // Of telemetry by OTLP, `job` is service.namespace/service.name.
+    let of_job = || alert.labels.get("job")?.rsplit('/').next();
+    match named.or_else(of_job) {
         Some(service) => format!("service:{} AND severity:>=error", quoted(service)),
         None => "severity:>=error".to_owned(),
     }
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_query_is_the_authors_else_the_services_errors() {
-        let cases: [(&[_], &[_], &str); 4] = [
+        let cases: [(&[_], &[_], &str); 5] = [
             (
                 &[("service", "a b")],
                 &[],
@@ -106,6 +108,11 @@ mod tests {
                 &[("job", "x"), ("service_name", "y")],
                 &[],
                 "service:y AND severity:>=error",
+            ),
+            (
+                &[("job", "shop/task-api")],
+                &[],
+                "service:task-api AND severity:>=error",
             ),
             (&[], &[], "severity:>=error"),
             (
