@@ -108,22 +108,18 @@ impl<'a> BlockLookup<'a> {
     ///
     /// The index is damaged.
     pub fn blocks(&self, lookup: &Lookup) -> Result<BlockSet, IndexError> {
+        self.blocks_by(lookup, &self.steps)
+    }
+
+    /// As [`BlockLookup::blocks`], with these steps for all walks.
+    fn blocks_by(&self, lookup: &Lookup, steps: &Steps) -> Result<BlockSet, IndexError> {
         match lookup {
             Lookup::Any => Ok(BlockSet::all(self.blocks)),
-            Lookup::All(parts) => {
-                let mut found = BlockSet::all(self.blocks);
-                for part in parts {
-                    found.intersect(&self.blocks(part)?);
-                    if found.is_empty() {
-                        break;
-                    }
-                }
-                Ok(found)
-            }
+            Lookup::All(parts) => self.all_of(parts, steps),
             Lookup::OneOf(parts) => {
                 let mut found = BlockSet::none(self.blocks);
                 for part in parts {
-                    found.unite(&self.blocks(part)?);
+                    found.unite(&self.blocks_by(part, steps)?);
                 }
                 Ok(found)
             }
@@ -142,7 +138,7 @@ impl<'a> BlockLookup<'a> {
                 Place::Nowhere => Ok(BlockSet::all(self.blocks)),
             },
             Lookup::WordFits { column, pattern } => match place_of(column) {
-                Place::Words => self.word_fits(pattern),
+                Place::Words => self.word_fits(pattern, steps),
                 Place::Pairs => self.values(column, &mut |value| {
                     words::split(value).any(|word| pattern.matches(&words::lowercase(word)))
                 }),
@@ -165,6 +161,27 @@ impl<'a> BlockLookup<'a> {
         }
     }
 
+    /// The blocks that meet all of `parts`: first what is looked up directly, then what is walked
+    /// for. Beside the words of the same text a pattern seldom spares a block.
+    fn all_of(&self, parts: &[Lookup], steps: &Steps) -> Result<BlockSet, IndexError> {
+        let (walks, direct): (Vec<&Lookup>, Vec<&Lookup>) = parts
+            .iter()
+            .partition(|part| matches!(part, Lookup::WordFits { .. }));
+        let mut found = BlockSet::all(self.blocks);
+        for part in &direct {
+            found.intersect(&self.blocks_by(part, steps)?);
+            if found.is_empty() {
+                return Ok(found);
+            }
+        }
+        let beside = Steps::beside_words(found.count());
+        let steps = if direct.is_empty() { steps } else { &beside };
+        for part in walks {
+            found.intersect(&self.blocks_by(part, steps)?);
+        }
+        Ok(found)
+    }
+
     fn word(&self, word: &str) -> Result<BlockSet, IndexError> {
         let mut found = BlockSet::none(self.blocks);
         self.add_term(IndexField::Words, words::indexed(word), &mut found)?;
@@ -180,11 +197,11 @@ impl<'a> BlockLookup<'a> {
 
     /// The blocks with a word that fits; all of them when finding out would cost more than reading
     /// them.
-    fn word_fits(&self, pattern: &TermPattern) -> Result<BlockSet, IndexError> {
+    fn word_fits(&self, pattern: &TermPattern, steps: &Steps) -> Result<BlockSet, IndexError> {
         let Some(walk) = pattern.walk() else {
             return Ok(BlockSet::all(self.blocks));
         };
-        let walk = WordWalk::new(walk, &self.steps);
+        let walk = WordWalk::new(walk, steps);
         let mut found = BlockSet::none(self.blocks);
         match self.terms {
             Terms::Split(index) => index.add_accepted(&walk, &mut found)?,

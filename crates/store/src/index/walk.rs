@@ -10,6 +10,9 @@ use tantivy_fst::Automaton;
 /// costs.
 const STEPS_PER_BLOCK: usize = 8_192;
 
+/// The same for a pattern in a text whose other words have chosen the blocks.
+const STEPS_PER_BLOCK_BESIDE_WORDS: usize = STEPS_PER_BLOCK / 8;
+
 /// The steps that are left to the walks of one look-up.
 #[derive(Debug, Clone)]
 pub(super) struct Steps(Cell<usize>);
@@ -17,6 +20,12 @@ pub(super) struct Steps(Cell<usize>);
 impl Steps {
     pub(super) fn for_blocks(blocks: usize) -> Self {
         Self(Cell::new(blocks.saturating_mul(STEPS_PER_BLOCK)))
+    }
+
+    pub(super) fn beside_words(blocks: usize) -> Self {
+        Self(Cell::new(
+            blocks.saturating_mul(STEPS_PER_BLOCK_BESIDE_WORDS),
+        ))
     }
 
     fn take(&self, count: usize) {

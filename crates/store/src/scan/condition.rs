@@ -1,6 +1,7 @@
 //! What a filter asks of the block index: words and values, and tests of a column's values that
 //! can be tried on the dictionary.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -39,6 +40,10 @@ fn names_values(lookup: &Lookup) -> bool {
         _ => false,
     }
 }
+
+/// Values that a test may be tried on for each block that it may spare: about what reading the column
+/// of the block costs.
+const VALUES_PER_BLOCK: usize = 64;
 
 /// A predicate of one logical column that no null passes, when the column has any.
 #[derive(Debug, Clone)]
@@ -220,11 +225,21 @@ impl ValueTest {
     }
 
     fn blocks(&self, index: &BlockLookup<'_>, blocks: usize) -> Result<BlockSet, IndexError> {
+        let most = blocks.saturating_mul(VALUES_PER_BLOCK);
+        let everywhere = BlockSet::all(blocks);
         let mut values: Vec<String> = Vec::new();
-        index.values(&self.column, &mut |value| {
+        let mut too_many = false;
+        index.each_value(&self.column, "", &everywhere, &mut |value| {
+            too_many = values.len() == most;
+            if too_many {
+                return ControlFlow::Break(());
+            }
             values.push(value.to_owned());
-            false
+            ControlFlow::Continue(())
         })?;
+        if too_many {
+            return Ok(everywhere);
+        }
         let array: ArrayRef = match self.schema.field(0).data_type() {
             DataType::Int32 => {
                 let numbers = values.iter().map(|value| value.parse::<i32>().ok());

@@ -21,7 +21,7 @@ use futures::{StreamExt, TryStreamExt};
 use query::schema::Table;
 
 use super::filter::Filter;
-use super::pieces::{Piece, Pieces, Share};
+use super::pieces::{FoundBlocks, Piece, Pieces, Share};
 use super::select::{Selected, Wanted, physical_of, select, to_logical};
 use super::snapshot::Snapshot;
 use super::stats::{OnDamage, ScanStats};
@@ -41,6 +41,8 @@ pub(super) struct ScanExec {
     pub(super) stats: Arc<ScanStats>,
     pub(super) on_damage: OnDamage,
     schema: SchemaRef,
+    /// By all partitions together.
+    found: Arc<FoundBlocks>,
     /// Any this many rows are enough.
     limit: Option<usize>,
     /// Only the first rows of this order are wanted.
@@ -64,6 +66,7 @@ impl ScanExec {
             stats: Arc::clone(table.stats()),
             on_damage: table.on_damage(),
             schema,
+            found: FoundBlocks::new(table.snapshot()),
             limit,
             top: None,
             properties,
@@ -79,6 +82,7 @@ impl ScanExec {
             stats: Arc::clone(&self.stats),
             on_damage: self.on_damage,
             schema: Arc::clone(&self.schema),
+            found: Arc::clone(&self.found),
             limit: self.limit,
             top: Some((limit, order)),
             properties: Arc::clone(&self.properties),
@@ -87,11 +91,11 @@ impl ScanExec {
 
     fn batches(&self, share: Share) -> Result<BoxStream<'static, Result<RecordBatch>>, StoreError> {
         let order = self.top.map_or(Order::Newest, |(_, order)| order);
-        let pieces = Pieces::new(
+        let pieces = Pieces::shared_out(
             &self.snapshot,
             Arc::clone(&self.filter),
             order,
-            share,
+            (share, Arc::clone(&self.found)),
             Arc::clone(&self.stats),
             self.on_damage,
         )?;

@@ -11,6 +11,7 @@ use arrow::record_batch::RecordBatch;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use tokio::sync::OnceCell;
 
 use super::filter::Filter;
 use super::snapshot::{Snapshot, SplitHandle};
@@ -157,7 +158,8 @@ enum Waiting {
         blocks: BlockSet,
         of_split: bool,
     },
-    Split(Arc<dyn SplitHandle>),
+    /// And its number in the snapshot.
+    Split(Arc<dyn SplitHandle>, usize),
 }
 
 #[derive(Debug)]
@@ -214,17 +216,43 @@ pub(super) struct Pieces {
     order: Order,
     share: Share,
     next_number: usize,
+    found: Arc<FoundBlocks>,
     stats: Arc<ScanStats>,
     on_damage: OnDamage,
 }
 
+/// What the index says of each split of a snapshot, found out once for all tasks of a query.
+#[derive(Debug)]
+pub(super) struct FoundBlocks(Vec<OnceCell<BlockSet>>);
+
+impl FoundBlocks {
+    /// Nothing yet.
+    pub(super) fn new(snapshot: &Snapshot) -> Arc<Self> {
+        let splits = snapshot.splits.iter();
+        Arc::new(Self(splits.map(|_| OnceCell::new()).collect()))
+    }
+}
+
 impl Pieces {
-    /// The pieces for one of the tasks that share the work, best times first.
+    /// The pieces, best times first.
     pub(super) fn new(
         snapshot: &Snapshot,
         filter: Arc<Filter>,
         order: Order,
-        share: Share,
+        stats: Arc<ScanStats>,
+        on_damage: OnDamage,
+    ) -> Result<Self, StoreError> {
+        let whole = (Share::WHOLE, FoundBlocks::new(snapshot));
+        Self::shared_out(snapshot, filter, order, whole, stats, on_damage)
+    }
+
+    /// The pieces for one of the tasks that share the work and what they find in the index, best
+    /// times first.
+    pub(super) fn shared_out(
+        snapshot: &Snapshot,
+        filter: Arc<Filter>,
+        order: Order,
+        (share, found): (Share, Arc<FoundBlocks>),
         stats: Arc<ScanStats>,
         on_damage: OnDamage,
     ) -> Result<Self, StoreError> {
@@ -234,6 +262,7 @@ impl Pieces {
             order,
             share,
             next_number: 0,
+            found,
             stats,
             on_damage,
         };
@@ -244,33 +273,40 @@ impl Pieces {
         }
         for row_group in &snapshot.row_groups {
             let times = row_group.times()?;
-            if pieces.filter.times.overlaps(times) {
-                let index = BlockLookup::new(Terms::Memory(row_group.terms()));
-                let file = Arc::clone(row_group.file());
-                // Asking a bloom filter in memory is no cheaper than reading the identifiers.
-                let blocks = row_group.terms().blocks();
-                let blocks = pieces
-                    .filter
-                    .condition
-                    .blocks(&index, blocks)
-                    .map_err(|err| internal("look up terms", err))?;
-                let waiting = Waiting::Group {
-                    file,
-                    group: 0,
-                    blocks,
-                    of_split: false,
-                };
-                pieces.push(times, waiting, share);
+            if !pieces.filter.times.overlaps(times) {
+                continue;
             }
+            // What other tasks visit is not looked up.
+            if !share.has(pieces.next_number) {
+                pieces.next_number += 1;
+                continue;
+            }
+            let index = BlockLookup::new(Terms::Memory(row_group.terms()));
+            let file = Arc::clone(row_group.file());
+            // Asking a bloom filter in memory is no cheaper than reading the identifiers.
+            let blocks = row_group.terms().blocks();
+            let blocks = pieces
+                .filter
+                .condition
+                .blocks(&index, blocks)
+                .map_err(|err| internal("look up terms", err))?;
+            let waiting = Waiting::Group {
+                file,
+                group: 0,
+                blocks,
+                of_split: false,
+            };
+            pieces.push(times, waiting, share);
         }
-        for split in &snapshot.splits {
+        for (number, split) in snapshot.splits.iter().enumerate() {
             let times = split.times();
             if pieces.filter.times.overlaps(times) {
                 if share.index == 0 {
                     pieces.stats.add_split(split.blocks());
                 }
                 // Every task opens the split; its row groups are shared out.
-                pieces.push(times, Waiting::Split(Arc::clone(split)), Share::WHOLE);
+                let waiting = Waiting::Split(Arc::clone(split), number);
+                pieces.push(times, waiting, Share::WHOLE);
             }
         }
         Ok(pieces)
@@ -330,8 +366,8 @@ impl Pieces {
                     }
                     return Ok(Some(piece));
                 }
-                Waiting::Split(handle) => {
-                    let expanded = self.expand(handle.as_ref()).await;
+                Waiting::Split(handle, number) => {
+                    let expanded = self.expand(handle.as_ref(), number).await;
                     self.tolerate(expanded)?;
                 }
             }
@@ -352,10 +388,12 @@ impl Pieces {
         self.tolerance().apply(result)
     }
 
-    /// Queues the row groups of a split that may hold matching rows.
-    async fn expand(&mut self, handle: &dyn SplitHandle) -> Result<(), StoreError> {
+    /// Queues the row groups of the split `number` that may hold matching rows.
+    async fn expand(&mut self, handle: &dyn SplitHandle, number: usize) -> Result<(), StoreError> {
         let split = handle.open().await?;
-        let found = blocks_of(&split, &self.filter).await?;
+        let all_found = Arc::clone(&self.found);
+        let finding = || blocks_of(&split, &self.filter);
+        let found = all_found.0[number].get_or_try_init(finding).await?;
         let file = split.file();
         for group in 0..file.row_groups() {
             let times = file.times(group)?;

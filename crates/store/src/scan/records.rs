@@ -11,7 +11,7 @@ use query::plans::Cursor;
 use query::schema::{self, Keys, Table};
 
 use super::filter::{Filter, Times};
-use super::pieces::{Piece, Pieces, Share};
+use super::pieces::{Piece, Pieces};
 use super::select::{Selected, Wanted, select};
 use super::session::{QueryBounds, query_error, session, syntax_error, within};
 use super::snapshot::Snapshot;
@@ -164,7 +164,6 @@ pub(super) async fn top_rows<R: Row>(
         snapshot,
         Arc::clone(&filter),
         order,
-        Share::WHOLE,
         Arc::clone(stats),
         on_damage,
     )?;
