@@ -34,8 +34,10 @@ pub const MAX_ROW_GROUP_BYTES: usize = 256 << 20;
 /// A dearer level gains little on columns that are sorted and encoded already.
 const ZSTD_LEVEL: i32 = 3;
 
-/// One identifier in a hundred is looked for in a row group that does not hold it.
-const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+/// At most so many identifiers are looked for in a row group that does not hold them. Filters have a
+/// power of two of bytes: one in fifty is what a full row group gets from a byte an identifier, and
+/// one in a hundred would take two.
+const BLOOM_FALSE_POSITIVES: f64 = 0.03;
 
 /// Rows that are sorted by stream (service, then resource), time and seq, encoded, with the terms
 /// of their blocks.
