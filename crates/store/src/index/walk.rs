@@ -11,7 +11,7 @@ use tantivy_fst::Automaton;
 const STEPS_PER_BLOCK: usize = 8_192;
 
 /// The same for a pattern in a text whose other words have chosen the blocks.
-const STEPS_PER_BLOCK_BESIDE_WORDS: usize = STEPS_PER_BLOCK / 8;
+const STEPS_PER_BLOCK_BESIDE_WORDS: usize = STEPS_PER_BLOCK / 64;
 
 /// The steps that are left to the walks of one look-up.
 #[derive(Debug, Clone)]

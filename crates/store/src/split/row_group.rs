@@ -233,9 +233,13 @@ fn properties(batch: &RecordBatch, unrepeated: &HashSet<String>) -> WriterProper
             DataType::FixedSizeBinary(_) => {
                 properties = properties
                     .set_column_dictionary_enabled(path(), false)
-                    .set_column_statistics_enabled(path(), EnabledStatistics::None)
-                    .set_column_bloom_filter_fpp(path(), BLOOM_FALSE_POSITIVES)
-                    .set_column_bloom_filter_max_ndv(path(), batch.num_rows() as u64);
+                    .set_column_statistics_enabled(path(), EnabledStatistics::None);
+                // Spans are looked for with their trace; alone they cost a reading of their column.
+                if name == schema::TRACE_ID {
+                    properties = properties
+                        .set_column_bloom_filter_fpp(path(), BLOOM_FALSE_POSITIVES)
+                        .set_column_bloom_filter_max_ndv(path(), batch.num_rows() as u64);
+                }
             }
             DataType::Utf8 if name == schema::BODY => {
                 properties = texts_in_a_row(properties, path())
