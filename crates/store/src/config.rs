@@ -151,7 +151,7 @@ impl Default for QueryConfig {
             timeout: Duration::from_secs(60),
             memory_bytes: 512 << 20,
             max_followers: 64,
-            cache_bytes: 64 << 20,
+            cache_bytes: 256 << 20,
         }
     }
 }
