@@ -11,6 +11,7 @@ use std::time::Duration;
 use alerting::AlertingConfig;
 use model::{Labels, TenantId};
 use store::StoreConfig;
+use tracing_subscriber::EnvFilter;
 
 pub(crate) use file::{Settings, parse_yaml};
 pub(crate) use units::Secret;
@@ -259,7 +260,7 @@ impl Config {
                 None => Duration::from_secs(60),
             },
             scrape,
-            log_filter: settings.log_filter.unwrap_or_else(|| "info".to_owned()),
+            log_filter: log_filter(settings.log_filter)?,
         })
     }
 }
@@ -355,6 +356,18 @@ fn listen_address(
         )));
     }
     Ok(address)
+}
+
+/// A filter in `tracing`'s syntax.
+fn log_filter(text: Option<String>) -> Result<String, ConfigError> {
+    let text = text.unwrap_or_else(|| "info".to_owned());
+    match EnvFilter::try_new(&text) {
+        Ok(_) => Ok(text),
+        Err(err) => Err(ConfigError::Value {
+            field: "log_filter",
+            message: format!("{text:?}: {err}; expected as \"info,watchkeeper=debug\""),
+        }),
+    }
 }
 
 fn external_url(text: String) -> Result<String, ConfigError> {

@@ -131,6 +131,11 @@ fn what_the_server_refuses_is_a_finding() {
             "b.yaml: http.listen: ",
         ),
         (
+            "e.yaml",
+            "log_filter: \"watchkeeper=loud\"\n".to_owned(),
+            "e.yaml: log_filter: ",
+        ),
+        (
             "c.yaml",
             format!("alerting: {{rules: [\"{good}\", missing.yml]}}\n"),
             "missing.yml",

@@ -59,6 +59,15 @@ fn listed_as(column: &str) -> impl Iterator<Item = &str> {
     std::iter::once(first).chain(second)
 }
 
+/// Whether words are tried one by one for `lookup`.
+fn has_walk(lookup: &Lookup) -> bool {
+    match lookup {
+        Lookup::WordFits { .. } => true,
+        Lookup::All(parts) | Lookup::OneOf(parts) => parts.iter().any(has_walk),
+        _ => false,
+    }
+}
+
 /// Whether [`BlockLookup::values`] can answer for a logical column.
 pub(crate) fn knows_values(column: &str) -> bool {
     place_of(column) == Place::Pairs
@@ -164,9 +173,8 @@ impl<'a> BlockLookup<'a> {
     /// The blocks that meet all of `parts`: first what is looked up directly, then what is walked
     /// for. Beside the words of the same text a pattern seldom spares a block.
     fn all_of(&self, parts: &[Lookup], steps: &Steps) -> Result<BlockSet, IndexError> {
-        let (walks, direct): (Vec<&Lookup>, Vec<&Lookup>) = parts
-            .iter()
-            .partition(|part| matches!(part, Lookup::WordFits { .. }));
+        let (walks, direct): (Vec<&Lookup>, Vec<&Lookup>) =
+            parts.iter().partition(|part| has_walk(part));
         let mut found = BlockSet::all(self.blocks);
         for part in &direct {
             found.intersect(&self.blocks_by(part, steps)?);
@@ -174,11 +182,18 @@ impl<'a> BlockLookup<'a> {
                 return Ok(found);
             }
         }
-        let beside = Steps::beside_words(found.count());
-        let steps = if direct.is_empty() { steps } else { &beside };
-        for part in walks {
-            found.intersect(&self.blocks_by(part, steps)?);
+        if direct.is_empty() {
+            for part in walks {
+                found.intersect(&self.blocks_by(part, steps)?);
+            }
+            return Ok(found);
         }
+        let beside = steps.beside_words(found.count());
+        let most = beside.left();
+        for part in walks {
+            found.intersect(&self.blocks_by(part, &beside)?);
+        }
+        steps.settle(most, &beside);
         Ok(found)
     }
 

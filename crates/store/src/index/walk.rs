@@ -22,10 +22,19 @@ impl Steps {
         Self(Cell::new(blocks.saturating_mul(STEPS_PER_BLOCK)))
     }
 
-    pub(super) fn beside_words(blocks: usize) -> Self {
-        Self(Cell::new(
-            blocks.saturating_mul(STEPS_PER_BLOCK_BESIDE_WORDS),
-        ))
+    /// Those of them that patterns beside words may take when the words are in `blocks` blocks.
+    pub(super) fn beside_words(&self, blocks: usize) -> Self {
+        let most = blocks.saturating_mul(STEPS_PER_BLOCK_BESIDE_WORDS);
+        Self(Cell::new(self.0.get().min(most)))
+    }
+
+    /// Takes what was taken of `part`, which had `most`, from these.
+    pub(super) fn settle(&self, most: usize, part: &Self) {
+        self.take(most.saturating_sub(part.left()));
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.0.get()
     }
 
     fn take(&self, count: usize) {
@@ -33,7 +42,7 @@ impl Steps {
     }
 
     fn are_left(&self) -> bool {
-        self.0.get() > 0
+        self.left() > 0
     }
 }
 

@@ -16,6 +16,7 @@ use super::filter::{Filter, Stage};
 use super::pieces::{Piece, internal};
 use super::tasks::{TASKS, shared};
 use super::top::Place;
+use crate::columns::ColumnsError;
 use crate::columns::logical::{logical_column, physical_columns};
 use crate::error::StoreError;
 
@@ -118,7 +119,7 @@ impl Selected {
             true => stream::iter(without_columns(self.count(), batch_rows)).boxed(),
             false => piece.stream(&unread, &self.rows, batch_rows)?,
         };
-        let count = self.count();
+        let (piece, count) = (piece.clone(), self.count());
         let mut first = 0;
         Ok(others
             .map(move |others| {
@@ -126,7 +127,8 @@ impl Selected {
                 let part = first..first + others.num_rows();
                 first = part.end;
                 if part.end > count {
-                    return Err(internal("put columns together", "more rows than selected"));
+                    let what = "has more rows than were selected";
+                    return Err(piece.columns_error(ColumnsError::new("a column", what)));
                 }
                 let mut read = others.columns().iter();
                 let columns = known.iter().filter_map(|known| match known {
@@ -155,7 +157,7 @@ impl Selected {
             .column_by_name(schema::SEQ)
             .and_then(|column| column.as_primitive_opt::<Int64Type>());
         let (Some(times), Some(seqs)) = (times, seqs) else {
-            let err = crate::columns::ColumnsError::new(schema::TIMESTAMP, "or seq is missing");
+            let err = ColumnsError::new(schema::TIMESTAMP, "or seq is missing");
             return Err(piece.columns_error(err));
         };
         Ok(times

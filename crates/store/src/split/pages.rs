@@ -221,12 +221,14 @@ fn decompress(frame: &[u8]) -> Result<Bytes> {
     thread_local! {
         static CONTEXT: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
     }
-    let size = zstd::zstd_safe::get_frame_content_size(frame);
-    let size = size
+    let size = zstd::zstd_safe::get_frame_content_size(frame)
         .ok()
-        .flatten()
-        .and_then(|size| usize::try_from(size).ok());
-    let size = size.ok_or_else(|| general("a page that does not say its size".to_owned()))?;
+        .flatten();
+    // Parquet counts a page's bytes with 31 bits.
+    let size = size
+        .and_then(|size| i32::try_from(size).ok())
+        .map(|size| size as usize);
+    let size = size.ok_or_else(|| general("a page without a possible size".to_owned()))?;
     let decompressed = CONTEXT.with_borrow_mut(|context| {
         let context = match context {
             Some(context) => context,

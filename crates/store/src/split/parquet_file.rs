@@ -301,7 +301,7 @@ impl ParquetFile {
     }
 
     /// Reads the physical columns at the indices `columns` of row group `group`, in the file's
-    /// order, for the selected rows, in batches of at most `batch_rows` rows.
+    /// order, for the selected rows, in batches of at most `batch_rows` rows or a block.
     ///
     /// # Errors
     ///
@@ -340,11 +340,14 @@ impl ParquetFile {
         let schema = self.metadata.parquet_schema();
         let levels = parquet_to_arrow_field_levels(schema, mask, None)?;
         let read = read.cloned();
+        let kept = selection.and_then(|selection| selection.kept);
+        // Of a block's rows only some are kept.
+        let batch_rows = match kept {
+            Some(_) => batch_rows.max(BLOCK_ROWS),
+            None => batch_rows,
+        };
         let batches =
             ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, batch_rows, read)?;
-        Ok(SelectedBatches {
-            batches,
-            kept: selection.and_then(|selection| selection.kept),
-        })
+        Ok(SelectedBatches { batches, kept })
     }
 }

@@ -35,7 +35,7 @@ pub const MAX_ROW_GROUP_BYTES: usize = 256 << 20;
 const ZSTD_LEVEL: i32 = 3;
 
 /// At most so many identifiers are looked for in a row group that does not hold them. Filters have a
-/// power of two of bytes: one in fifty is what a full row group gets from a byte an identifier, and
+/// power of two of bytes: one in forty is what a full row group gets from a byte an identifier, and
 /// one in a hundred would take two.
 const BLOOM_FALSE_POSITIVES: f64 = 0.03;
 

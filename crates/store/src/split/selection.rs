@@ -66,17 +66,20 @@ impl Selection {
     }
 }
 
+/// Whether the decoder may read everything in between. It counts rows and runs before it cuts off
+/// what follows the last selected row; the rows up to there are counted too, in case it no longer
+/// does.
 fn has_short_runs(selected: &RowSelection) -> bool {
-    // What follows the last selected row is not looked at.
-    let (mut rows, mut runs, mut counted) = (0, 0, (0, 0));
+    let is_short = |rows: usize, runs: usize| rows < runs * SHORT_RUN;
+    let (mut rows, mut runs, mut short_to_last) = (0, 0, false);
     for run in selected.iter().filter(|run| run.row_count > 0) {
         rows += run.row_count;
         runs += 1;
         if !run.skip {
-            counted = (rows, runs);
+            short_to_last = is_short(rows, runs);
         }
     }
-    counted.0 < counted.1 * SHORT_RUN
+    short_to_last || is_short(rows, runs)
 }
 
 /// What the decoder reads, without the rows that were not selected.
@@ -90,21 +93,26 @@ impl Iterator for SelectedBatches {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let batch = match self.batches.next()? {
-                Ok(batch) => batch,
-                Err(err) => return Some(Err(err)),
+        let Some(kept) = &mut self.kept else {
+            return self.batches.next();
+        };
+        while kept.count_set_bits() > 0 {
+            let batch = match self.batches.next() {
+                Some(Ok(batch)) if batch.num_rows() <= kept.len() => batch,
+                Some(Err(err)) => return Some(Err(err)),
+                _ => {
+                    *kept = BooleanBuffer::new_unset(0);
+                    let message = "there are more or fewer rows than were to be read";
+                    return Some(Err(ArrowError::ParquetError(message.to_owned())));
+                }
             };
-            let Some(kept) = &mut self.kept else {
-                return Some(Ok(batch));
-            };
-            // The decoder reads as many rows as it was told to, or fails.
-            let rows = batch.num_rows().min(kept.len());
+            let rows = batch.num_rows();
             let of_batch = BooleanArray::from(kept.slice(0, rows));
             *kept = kept.slice(rows, kept.len() - rows);
             if of_batch.true_count() > 0 {
                 return Some(filter_record_batch(&batch, &of_batch));
             }
         }
+        None
     }
 }
