@@ -251,7 +251,7 @@ pub(crate) struct Settings {
     pub(super) external_url: Option<String>,
     /// `none` lets everyone in who reaches a port; without it the ports listen on loopback only.
     pub(super) auth: Option<Auth>,
-    /// Memory for requests in flight and heads together. Default 128MiB.
+    /// Memory for requests in flight and heads together. Default 140MiB.
     pub(super) memory: Option<ByteSize>,
     /// Which of the server's own log lines are printed, such as `info` or
     /// `info,watchkeeper=debug`. Default info.

@@ -103,7 +103,7 @@ impl StoreConfig {
         Self {
             data_dir: data_dir.into(),
             database_url: None,
-            memory_bytes: 128 << 20,
+            memory_bytes: 140 << 20,
             log: LogConfig::default(),
             head: HeadConfig::default(),
             retention: Retention::default(),
