@@ -7,6 +7,7 @@
 //! are decompressed here, with one context a thread.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -51,8 +52,8 @@ impl FetchedPages {
                 continue;
             }
             let (start, length) = column.byte_range();
-            let ranges = match selection {
-                None => vec![start..start + length],
+            let ranges: Vec<Range<u64>> = match selection {
+                None => std::iter::once(start..start + length).collect(),
                 Some(selection) => {
                     let pages = locations(&metadata, group, leaf)?;
                     // What lies before the first page of values is the dictionary.
