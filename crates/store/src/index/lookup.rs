@@ -182,19 +182,17 @@ impl<'a> BlockLookup<'a> {
                 return Ok(found);
             }
         }
-        if direct.is_empty() {
+        let blocks = found.count();
+        let walk = |steps: &Steps| {
             for part in walks {
                 found.intersect(&self.blocks_by(part, steps)?);
             }
-            return Ok(found);
+            Ok(found)
+        };
+        match direct.is_empty() {
+            true => walk(steps),
+            false => steps.beside_words(blocks, walk),
         }
-        let beside = steps.beside_words(found.count());
-        let most = beside.left();
-        for part in walks {
-            found.intersect(&self.blocks_by(part, &beside)?);
-        }
-        steps.settle(most, &beside);
-        Ok(found)
     }
 
     fn word(&self, word: &str) -> Result<BlockSet, IndexError> {

@@ -22,19 +22,15 @@ impl Steps {
         Self(Cell::new(blocks.saturating_mul(STEPS_PER_BLOCK)))
     }
 
-    /// Those of them that patterns beside words may take when the words are in `blocks` blocks.
-    pub(super) fn beside_words(&self, blocks: usize) -> Self {
+    /// Lets `work` have those of them that patterns beside words may take when the words are in
+    /// `blocks` blocks; what it took is gone.
+    pub(super) fn beside_words<T>(&self, blocks: usize, work: impl FnOnce(&Self) -> T) -> T {
         let most = blocks.saturating_mul(STEPS_PER_BLOCK_BESIDE_WORDS);
-        Self(Cell::new(self.0.get().min(most)))
-    }
-
-    /// Takes what was taken of `part`, which had `most`, from these.
-    pub(super) fn settle(&self, most: usize, part: &Self) {
-        self.take(most.saturating_sub(part.left()));
-    }
-
-    pub(super) fn left(&self) -> usize {
-        self.0.get()
+        let lent = Self(Cell::new(self.0.get().min(most)));
+        let before = lent.0.get();
+        let result = work(&lent);
+        self.take(before - lent.0.get());
+        result
     }
 
     fn take(&self, count: usize) {
@@ -42,7 +38,7 @@ impl Steps {
     }
 
     fn are_left(&self) -> bool {
-        self.left() > 0
+        self.0.get() > 0
     }
 }
 
