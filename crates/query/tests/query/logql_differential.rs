@@ -739,6 +739,82 @@ fn chosen(choices: &[(&str, Option<&str>)], name: &str, value: &str) -> bool {
         .any(|(choice, wanted)| *choice == name && wanted.is_none_or(|wanted| wanted == value))
 }
 
+/// `| json label="path"`: each field with its label, its keys and its path.
+fn read_json_fields(line: &mut Line, fields: &[(&str, &[&str], &str)]) {
+    let whole: Option<serde_json::Value> = serde_json::from_str(&line.text).ok();
+    let broken = line.text.starts_with("{\"level\":\"warn\"");
+    for (label, keys, _) in fields {
+        let found = whole
+            .as_ref()
+            .and_then(|whole| keys.iter().try_fold(whole, |value, key| value.get(key)));
+        match found {
+            Some(serde_json::Value::String(text)) => {
+                add_field(&mut line.labels, label, text, false);
+            }
+            Some(serde_json::Value::Null) => {}
+            Some(other) => {
+                add_field(&mut line.labels, label, &other.to_string(), false);
+            }
+            None if broken && *label == "level" => {
+                add_field(&mut line.labels, "level", "warn", false);
+            }
+            None if broken => set_error(&mut line.labels, "JSONParserErr"),
+            None if !line.text.is_empty() && !line.text.starts_with(['{', '[', '"']) => {
+                set_error(&mut line.labels, "JSONParserErr");
+            }
+            None => {}
+        }
+    }
+}
+
+/// `| pattern`: a capture ends at the literal that follows it.
+fn read_captures(line: &mut Line, pattern: &str) {
+    let text = line.text.clone();
+    let capture = Regex::new("<([a-z_]+)>").unwrap();
+    let literals: Vec<&str> = capture.split(pattern).collect();
+    let Some(mut rest) = text.strip_prefix(literals[0]) else {
+        return;
+    };
+    if text.is_empty() {
+        return;
+    }
+    for (index, found) in capture.captures_iter(pattern).enumerate() {
+        let literal = literals[index + 1];
+        let split = match literal {
+            "" => None,
+            literal => rest.split_once(literal),
+        };
+        let (value, after) = split.map_or((rest, None), |(v, after)| (v, Some(after)));
+        if &found[1] != "_" {
+            add_field(&mut line.labels, &found[1], value, false);
+        }
+        match after {
+            Some(after) => rest = after,
+            None => break,
+        }
+    }
+}
+
+/// `| unpack`: the line that a client packed, and its labels.
+fn unpack(line: &mut Line) {
+    match serde_json::from_str(&line.text) {
+        Ok(serde_json::Value::Object(fields)) => {
+            if let Some(serde_json::Value::String(entry)) = fields.get("_entry") {
+                for (key, value) in &fields {
+                    if let serde_json::Value::String(value) = value
+                        && key != "_entry"
+                    {
+                        add_field(&mut line.labels, &sanitized(key), value, false);
+                    }
+                }
+                line.text = entry.clone();
+            }
+        }
+        _ if line.text.is_empty() => {}
+        _ => set_error(&mut line.labels, "JSONParserErr"),
+    }
+}
+
 impl Stage {
     /// Whether the line goes on.
     fn apply(&self, line: &mut Line) -> bool {
@@ -773,34 +849,7 @@ impl Stage {
                     set_error(&mut line.labels, "JSONParserErr");
                 }
             },
-            Self::JsonFields(fields) => {
-                let whole: Option<serde_json::Value> = serde_json::from_str(&line.text).ok();
-                let broken = line.text.starts_with("{\"level\":\"warn\"");
-                for (label, keys, _) in *fields {
-                    let found = whole
-                        .as_ref()
-                        .and_then(|whole| keys.iter().try_fold(whole, |value, key| value.get(key)));
-                    match found {
-                        Some(serde_json::Value::String(text)) => {
-                            add_field(&mut line.labels, label, text, false);
-                        }
-                        Some(serde_json::Value::Null) => {}
-                        Some(other) => {
-                            add_field(&mut line.labels, label, &other.to_string(), false);
-                        }
-                        None if broken && *label == "level" => {
-                            add_field(&mut line.labels, "level", "warn", false);
-                        }
-                        None if broken => set_error(&mut line.labels, "JSONParserErr"),
-                        None if !line.text.is_empty()
-                            && !line.text.starts_with(['{', '[', '"']) =>
-                        {
-                            set_error(&mut line.labels, "JSONParserErr");
-                        }
-                        None => {}
-                    }
-                }
-            }
+            Self::JsonFields(fields) => read_json_fields(line, fields),
             Self::Logfmt { strict, keep_empty } => {
                 let (pairs, whole) = match strict {
                     true => logfmt_pairs(&line.text),
@@ -833,48 +882,8 @@ impl Stage {
                     }
                 }
             }
-            Self::Captures(pattern) => {
-                let text = line.text.clone();
-                let capture = Regex::new("<([a-z_]+)>").unwrap();
-                let literals: Vec<&str> = capture.split(pattern).collect();
-                let Some(mut rest) = text.strip_prefix(literals[0]) else {
-                    return true;
-                };
-                if text.is_empty() {
-                    return true;
-                }
-                for (index, found) in capture.captures_iter(pattern).enumerate() {
-                    let literal = literals[index + 1];
-                    let split = match literal {
-                        "" => None,
-                        literal => rest.split_once(literal),
-                    };
-                    let (value, after) = split.map_or((rest, None), |(v, after)| (v, Some(after)));
-                    if &found[1] != "_" {
-                        add_field(&mut line.labels, &found[1], value, false);
-                    }
-                    match after {
-                        Some(after) => rest = after,
-                        None => break,
-                    }
-                }
-            }
-            Self::Unpack => match serde_json::from_str(&line.text) {
-                Ok(serde_json::Value::Object(fields)) => {
-                    if let Some(serde_json::Value::String(entry)) = fields.get("_entry") {
-                        for (key, value) in &fields {
-                            if let serde_json::Value::String(value) = value
-                                && key != "_entry"
-                            {
-                                add_field(&mut line.labels, &sanitized(key), value, false);
-                            }
-                        }
-                        line.text = entry.clone();
-                    }
-                }
-                _ if line.text.is_empty() => {}
-                _ => set_error(&mut line.labels, "JSONParserErr"),
-            },
+            Self::Captures(pattern) => read_captures(line, pattern),
+            Self::Unpack => unpack(line),
             Self::Decolorize => {
                 line.text = line.text.replace("\u{1b}[31m", "").replace("\u{1b}[0m", "");
             }
