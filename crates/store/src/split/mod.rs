@@ -4,7 +4,8 @@
 //! Parquet file of one row group in memory, with the terms of its blocks. [`write`] copies row
 //! groups byte for byte into one file, stacks their blocks into one tantivy index behind them, and
 //! adds checksums of everything. [`Split`] opens such a file; [`verify`] checks it completely.
-//! Heads read their row groups through the same [`ParquetFile`] as splits.
+//! Heads read their row groups through the same [`ParquetFile`] as splits: `selection` says which rows
+//! the Parquet decoder reads, `pages` fetches, checks and decompresses their pages for it.
 //!
 //! `docs/formats/split.md` describes the bytes. What must hold: a flipped bit anywhere is an error
 //! that names the file, never another answer.
