@@ -93,7 +93,8 @@ pub struct QueryConfig {
     pub memory_bytes: usize,
     /// Followers of arriving rows ([`crate::Store::follow`]) at the same time.
     pub max_followers: usize,
-    /// Memory for cached footers, page indexes and index dictionaries, bytes.
+    /// Memory for what queries keep, bytes: a third each for open splits of logs and spans (footers,
+    /// page indexes and dictionaries), for those of metrics, and for decoded blocks.
     pub cache_bytes: usize,
 }
 
@@ -151,7 +152,7 @@ impl Default for QueryConfig {
             timeout: Duration::from_secs(60),
             memory_bytes: 512 << 20,
             max_followers: 64,
-            cache_bytes: 256 << 20,
+            cache_bytes: 384 << 20,
         }
     }
 }

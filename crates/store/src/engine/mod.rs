@@ -63,7 +63,7 @@ use crate::ingest::Readiness;
 use crate::lock::DataDirectory;
 use crate::log::{IngestLog, LogError, SegmentLog};
 use crate::objects::LocalObjects;
-use crate::split::Split;
+use crate::split::{BlockCache, Split};
 
 /// Where things lie in the data directory.
 pub(crate) mod layout {
@@ -102,6 +102,7 @@ struct Inner {
     failures: Failures,
     splits: SplitCache<Split>,
     metric_splits: SplitCache<crate::metrics::MetricSplit>,
+    blocks: Arc<BlockCache>,
     /// Something may have to be frozen or sealed.
     seal_soon: Notify,
     /// A row group is full.
@@ -227,8 +228,9 @@ impl Inner {
                 waiting_for: None,
             }),
             failures: Failures::default(),
-            splits: SplitCache::new(config.query.cache_bytes / 2),
-            metric_splits: SplitCache::new(config.query.cache_bytes / 2),
+            splits: SplitCache::new(config.query.cache_bytes / 3),
+            metric_splits: SplitCache::new(config.query.cache_bytes / 3),
+            blocks: Arc::new(BlockCache::new(config.query.cache_bytes / 3)),
             log: Arc::new(log),
             seal_soon: Notify::new(),
             encode_soon: Notify::new(),

@@ -221,7 +221,10 @@ impl Store {
         let lease = self.inner.leases.take(now());
         let generations = self.inner.heads.existing(tenant).map(|heads| rows(&heads));
         let published = self.inner.catalog.snapshot(tenant, signal, range).await?;
-        let mut snapshot = Snapshot::default();
+        let mut snapshot = Snapshot {
+            blocks: Arc::clone(&self.inner.blocks),
+            ..Snapshot::default()
+        };
         for generation in generations.into_iter().flatten() {
             if generation.from < published.checkpoint {
                 continue;

@@ -21,7 +21,7 @@ use crate::columns::{ColumnsError, RowsInMemory};
 use crate::error::StoreError;
 use crate::index::{BLOCK_ROWS, BlockLookup, BlockSet, IdBlocks, Terms};
 use crate::search::Order;
-use crate::split::{ParquetFile, Split};
+use crate::split::{ParquetFile, QueryBlocks, Split};
 
 /// Rows that are read together.
 #[derive(Debug, Clone)]
@@ -36,7 +36,8 @@ pub(super) struct Piece {
 #[derive(Debug, Clone)]
 enum Rows {
     Open(RecordBatch),
-    Encoded(Arc<ParquetFile>, usize),
+    /// A row group, and the cache of its blocks.
+    Encoded(Arc<ParquetFile>, usize, Arc<QueryBlocks>),
 }
 
 impl Piece {
@@ -57,11 +58,12 @@ impl Piece {
         (file, group): (Arc<ParquetFile>, usize),
         times: (i64, i64),
         blocks: &BlockSet,
+        cache: &Arc<QueryBlocks>,
     ) -> Self {
         Self {
             times,
             candidates: rows_of(blocks, file.rows(group)),
-            rows: Rows::Encoded(file, group),
+            rows: Rows::Encoded(file, group, Arc::clone(cache)),
         }
     }
 
@@ -69,7 +71,7 @@ impl Piece {
     pub(super) fn schema(&self) -> SchemaRef {
         match &self.rows {
             Rows::Open(batch) => batch.schema(),
-            Rows::Encoded(file, _) => Arc::clone(file.schema()),
+            Rows::Encoded(file, ..) => Arc::clone(file.schema()),
         }
     }
 
@@ -78,7 +80,7 @@ impl Piece {
     pub(super) fn column_shares(&self, tasks: usize) -> Vec<Vec<usize>> {
         let (file, group) = match &self.rows {
             Rows::Open(batch) => return vec![(0..batch.num_columns()).collect()],
-            Rows::Encoded(file, group) => (file, *group),
+            Rows::Encoded(file, group, _) => (file, *group),
         };
         let mut columns: Vec<(usize, u64)> =
             file.column_bytes(group).into_iter().enumerate().collect();
@@ -94,8 +96,8 @@ impl Piece {
         shares.into_iter().map(|(_, share)| share).collect()
     }
 
-    /// The physical columns at the indices `columns`, in the file's order, of the selected rows,
-    /// in batches of at most `batch_rows` rows.
+    /// The physical columns at the indices `columns`, which ascend, of the selected rows, in batches
+    /// of at most `batch_rows` rows or a block.
     pub(super) fn stream(
         &self,
         columns: &[usize],
@@ -103,16 +105,16 @@ impl Piece {
         batch_rows: usize,
     ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
         match &self.rows {
-            Rows::Encoded(file, group) => {
-                let selection = Some(selection.clone());
-                Ok(file.read(*group, columns, selection, batch_rows))
+            Rows::Encoded(file, group, cache) => {
+                let is_whole = selection.row_count() == file.rows(*group);
+                Ok(match is_whole {
+                    true => file.read(*group, columns, batch_rows),
+                    false => file.read_selected(*group, columns, selection.clone(), cache),
+                })
             }
             Rows::Open(batch) => {
-                let mut columns = columns.to_vec();
-                columns.sort_unstable();
-                columns.dedup();
                 let selected = batch
-                    .project(&columns)
+                    .project(columns)
                     .and_then(|batch| filter_record_batch(&batch, &mask(selection)))
                     .map_err(|err| internal("read open rows", err))?;
                 Ok(stream::iter([Ok(selected)]).boxed())
@@ -124,7 +126,7 @@ impl Piece {
     pub(super) fn columns_error(&self, err: ColumnsError) -> StoreError {
         match &self.rows {
             Rows::Open(_) => internal("read open rows", err),
-            Rows::Encoded(file, _) => StoreError::Damaged {
+            Rows::Encoded(file, ..) => StoreError::Damaged {
                 file: file.name().to_owned(),
                 offset: 0,
                 message: err.to_string(),
@@ -216,20 +218,27 @@ pub(super) struct Pieces {
     order: Order,
     share: Share,
     next_number: usize,
-    found: Arc<FoundBlocks>,
+    blocks: Arc<SharedBlocks>,
     stats: Arc<ScanStats>,
     on_damage: OnDamage,
 }
 
-/// What the index says of each split of a snapshot, found out once for all tasks of a query.
+/// What all tasks of a query share.
 #[derive(Debug)]
-pub(super) struct FoundBlocks(Vec<OnceCell<BlockSet>>);
+pub(super) struct SharedBlocks {
+    /// What the index says of each split of the snapshot, found out once.
+    found: Vec<OnceCell<BlockSet>>,
+    cache: Arc<QueryBlocks>,
+}
 
-impl FoundBlocks {
-    /// Nothing yet.
+impl SharedBlocks {
+    /// Nothing is found out yet.
     pub(super) fn new(snapshot: &Snapshot) -> Arc<Self> {
         let splits = snapshot.splits.iter();
-        Arc::new(Self(splits.map(|_| OnceCell::new()).collect()))
+        Arc::new(Self {
+            found: splits.map(|_| OnceCell::new()).collect(),
+            cache: snapshot.blocks.for_query(),
+        })
     }
 }
 
@@ -242,17 +251,16 @@ impl Pieces {
         stats: Arc<ScanStats>,
         on_damage: OnDamage,
     ) -> Result<Self, StoreError> {
-        let whole = (Share::WHOLE, FoundBlocks::new(snapshot));
+        let whole = (Share::WHOLE, SharedBlocks::new(snapshot));
         Self::shared_out(snapshot, filter, order, whole, stats, on_damage)
     }
 
-    /// The pieces for one of the tasks that share the work and what they find in the index, best
-    /// times first.
+    /// The pieces for one of the tasks that share the work, best times first.
     pub(super) fn shared_out(
         snapshot: &Snapshot,
         filter: Arc<Filter>,
         order: Order,
-        (share, found): (Share, Arc<FoundBlocks>),
+        (share, blocks): (Share, Arc<SharedBlocks>),
         stats: Arc<ScanStats>,
         on_damage: OnDamage,
     ) -> Result<Self, StoreError> {
@@ -262,7 +270,7 @@ impl Pieces {
             order,
             share,
             next_number: 0,
-            found,
+            blocks,
             stats,
             on_damage,
         };
@@ -358,7 +366,7 @@ impl Pieces {
                     if blocks.is_empty() {
                         continue;
                     }
-                    let piece = Piece::of_blocks((file, group), times, &blocks);
+                    let piece = Piece::of_blocks((file, group), times, &blocks, &self.blocks.cache);
                     self.stats
                         .add_scanned_rows(piece.candidates.row_count() as u64);
                     if of_split {
@@ -391,9 +399,9 @@ impl Pieces {
     /// Queues the row groups of the split `number` that may hold matching rows.
     async fn expand(&mut self, handle: &dyn SplitHandle, number: usize) -> Result<(), StoreError> {
         let split = handle.open().await?;
-        let all_found = Arc::clone(&self.found);
+        let shared = Arc::clone(&self.blocks);
         let finding = || blocks_of(&split, &self.filter);
-        let found = all_found.0[number].get_or_try_init(finding).await?;
+        let found = shared.found[number].get_or_try_init(finding).await?;
         let file = split.file();
         for group in 0..file.row_groups() {
             let times = file.times(group)?;
@@ -489,7 +497,7 @@ async fn blocks_with(
     let Ok(index) = file.schema().index_of(&column) else {
         return Ok(found);
     };
-    let mut batches = file.read(group, &[index], None, BLOCK_ROWS);
+    let mut batches = file.read(group, &[index], BLOCK_ROWS);
     let first_block = file.blocks(group).start;
     let mut row = 0;
     while let Some(batch) = batches.try_next().await? {

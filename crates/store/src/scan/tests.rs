@@ -653,6 +653,7 @@ async fn a_trace_is_found_in_every_part() {
         open: open.snapshot(),
         row_groups: vec![group(12..15)],
         splits: vec![Arc::new(OpenedSplit::new(Arc::new(split)).unwrap())],
+        ..Snapshot::default()
     };
     let page = find_trace(&snapshot, trace(2), TimeRange::ALL, &BOUNDS)
         .await

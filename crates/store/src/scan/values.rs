@@ -25,7 +25,7 @@ use super::stats::{OnDamage, ScanStats};
 use crate::error::{QueryError, StoreError};
 use crate::index::{BlockLookup, BlockSet, Terms, knows_values};
 use crate::search::{LogValues, Order, ValuePage};
-use crate::split::ParquetFile;
+use crate::split::{ParquetFile, QueryBlocks};
 
 /// Rows that are read for values that no dictionary lists.
 const MAX_ROWS: usize = 1 << 20;
@@ -59,6 +59,7 @@ pub async fn log_values(
                 rows_left: MAX_ROWS,
                 exact: true,
                 stats: &stats,
+                cache: snapshot.blocks.for_query(),
             };
             completion.gather(snapshot).await?;
             let found = completion.found.into_iter();
@@ -126,6 +127,7 @@ struct Completion<'a> {
     /// Whether nothing was left out so far.
     exact: bool,
     stats: &'a Arc<ScanStats>,
+    cache: Arc<QueryBlocks>,
 }
 
 impl Completion<'_> {
@@ -175,7 +177,7 @@ impl Completion<'_> {
         let read = self.add_listed_of(file, group, times, terms)?;
         if !read.is_empty() {
             self.stats.add_scanned_blocks(read.count() as u64);
-            let piece = Piece::of_blocks((Arc::clone(file), group), times, &read);
+            let piece = Piece::of_blocks((Arc::clone(file), group), times, &read, &self.cache);
             self.read(piece).await?;
         }
         Ok(())

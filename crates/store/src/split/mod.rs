@@ -4,12 +4,14 @@
 //! Parquet file of one row group in memory, with the terms of its blocks. [`write`] copies row
 //! groups byte for byte into one file, stacks their blocks into one tantivy index behind them, and
 //! adds checksums of everything. [`Split`] opens such a file; [`verify`] checks it completely.
-//! Heads read their row groups through the same [`ParquetFile`] as splits: `selection` says which rows
-//! the Parquet decoder reads, `pages` fetches, checks and decompresses their pages for it.
+//! Heads read their row groups through the same [`ParquetFile`] as splits: `selection` reads selected
+//! rows by whole blocks, which `block_cache` keeps, `pages` fetches, checks and decompresses pages for
+//! the Parquet decoder.
 //!
 //! `docs/formats/split.md` describes the bytes. What must hold: a flipped bit anywhere is an error
 //! that names the file, never another answer.
 
+mod block_cache;
 mod bloom_filter;
 mod checksums;
 mod damage;
@@ -29,6 +31,8 @@ mod write;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use block_cache::BlockCache;
+pub(crate) use block_cache::QueryBlocks;
 pub use details::{ServiceRows, SplitDetails};
 pub use merge::{Amount, MergedSplit, merge};
 pub use open::Split;

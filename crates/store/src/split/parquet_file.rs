@@ -1,9 +1,10 @@
 //! One Parquet file of ours, open for reading: a head's row group in memory, or a split.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use datafusion::object_store::path::Path;
@@ -21,11 +22,12 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 use query::schema;
 
+use super::block_cache::QueryBlocks;
 use super::bloom_filter;
 use super::checksums::{Checksums, regions};
 use super::damage::{Damage, from_parquet};
 use super::pages::FetchedPages;
-use super::selection::{SelectedBatches, Selection};
+use super::selection::SelectedBlocks;
 use crate::error::StoreError;
 use crate::index::{BLOCK_ROWS, BlockSet, blocks_of};
 
@@ -85,6 +87,8 @@ pub struct ParquetFile {
     metadata: ArrowReaderMetadata,
     /// Absent for files that never left memory.
     checksums: Option<Checksums>,
+    /// What the cache of blocks knows it by, once that is asked.
+    number: OnceLock<u64>,
 }
 
 impl ParquetFile {
@@ -102,6 +106,7 @@ impl ParquetFile {
             source,
             metadata,
             checksums,
+            number: OnceLock::new(),
         })
     }
 
@@ -136,6 +141,11 @@ impl ParquetFile {
 
     pub(super) fn parquet(&self) -> &Arc<ParquetMetaData> {
         self.metadata.metadata()
+    }
+
+    /// What the engine's cache of blocks knows the file by.
+    pub(super) fn number(&self, cache: &QueryBlocks) -> u64 {
+        *self.number.get_or_init(|| cache.new_file())
     }
 
     /// Memory that the footer, page index and checksums take, bytes.
@@ -301,7 +311,7 @@ impl ParquetFile {
     }
 
     /// Reads the physical columns at the indices `columns` of row group `group`, in the file's
-    /// order, for the selected rows, in batches of at most `batch_rows` rows or a block.
+    /// order, in batches of at most `batch_rows` rows.
     ///
     /// # Errors
     ///
@@ -310,15 +320,40 @@ impl ParquetFile {
         self: &Arc<Self>,
         group: usize,
         columns: &[usize],
-        selection: Option<RowSelection>,
         batch_rows: usize,
     ) -> BoxStream<'static, Result<RecordBatch, StoreError>> {
         let file = Arc::clone(self);
         let schema = self.metadata.parquet_schema();
         let mask = ProjectionMask::roots(schema, columns.iter().copied());
+        self.batches(async move { file.open_group(group, mask, batch_rows).await })
+    }
+
+    /// As [`ParquetFile::read`], of the selected rows, a block at a time: what `cache` has is not
+    /// decoded again. `columns` ascend.
+    pub(crate) fn read_selected(
+        self: &Arc<Self>,
+        group: usize,
+        columns: &[usize],
+        selection: RowSelection,
+        cache: &Arc<QueryBlocks>,
+    ) -> BoxStream<'static, Result<RecordBatch, StoreError>> {
+        let (file, columns, cache) = (Arc::clone(self), columns.to_vec(), Arc::clone(cache));
+        self.batches(
+            async move { SelectedBlocks::open(&file, group, columns, &selection, cache).await },
+        )
+    }
+
+    /// The batches of a reader, once it is open.
+    fn batches<B>(
+        self: &Arc<Self>,
+        opening: impl Future<Output = Result<B, ParquetError>> + Send + 'static,
+    ) -> BoxStream<'static, Result<RecordBatch, StoreError>>
+    where
+        B: Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
+    {
+        let file = Arc::clone(self);
         stream::once(async move {
-            let batches = file.open_group(group, mask, selection, batch_rows).await;
-            let batches = batches.map_err(|err| from_parquet(&file.name, err))?;
+            let batches = opening.await.map_err(|err| from_parquet(&file.name, err))?;
             Ok::<_, StoreError>(stream::iter(batches.map(move |batch| {
                 batch.map_err(|err| from_parquet(&file.name, err.into()))
             })))
@@ -331,23 +366,10 @@ impl ParquetFile {
         &self,
         group: usize,
         mask: ProjectionMask,
-        selection: Option<RowSelection>,
         batch_rows: usize,
-    ) -> Result<SelectedBatches, ParquetError> {
-        let selection = selection.map(|rows| Selection::new(rows, self.rows(group)));
-        let read = selection.as_ref().map(|selection| &selection.read);
-        let pages = FetchedPages::fetch(self, group, &mask, read).await?;
-        let schema = self.metadata.parquet_schema();
-        let levels = parquet_to_arrow_field_levels(schema, mask, None)?;
-        let read = read.cloned();
-        let kept = selection.and_then(|selection| selection.kept);
-        // Of a block's rows only some are kept.
-        let batch_rows = match kept {
-            Some(_) => batch_rows.max(BLOCK_ROWS),
-            None => batch_rows,
-        };
-        let batches =
-            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, batch_rows, read)?;
-        Ok(SelectedBatches { batches, kept })
+    ) -> Result<ParquetRecordBatchReader, ParquetError> {
+        let pages = FetchedPages::fetch(self, group, &mask, None).await?;
+        let levels = parquet_to_arrow_field_levels(self.metadata.parquet_schema(), mask, None)?;
+        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, batch_rows, None)
     }
 }

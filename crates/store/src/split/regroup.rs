@@ -100,7 +100,7 @@ pub(super) fn regroup(
     let mut batches = Vec::new();
     for (file, group) in row_groups {
         let columns: Vec<usize> = (0..file.schema().fields().len()).collect();
-        let read = file.read(*group, &columns, None, BLOCK_ROWS);
+        let read = file.read(*group, &columns, BLOCK_ROWS);
         let read: Vec<RecordBatch> = wait(read.try_collect())?;
         for batch in read {
             batches.push(align(&batch, &promotions).map_err(columns_error)?);

@@ -1,118 +1,203 @@
-//! Which rows of a row group the Parquet decoder is told to read, and which of those are kept.
+//! Selected rows of a row group, block by block.
 //!
-//! The decoder goes from row to row when the selected runs are long, and decodes all rows from the
-//! first to the last, to drop the others, when they are short. For that it wants every page in
-//! between, which would be fetched for nothing. So where runs are short, it is given the whole blocks
-//! of the selected rows, and the others are dropped here.
+//! Columns of a block come from the cache, or their pages are decoded as a whole: the Parquet decoder
+//! goes from row to row only when the selected runs are long, and otherwise wants every page between
+//! the first row and the last. The rows that are not selected are dropped here.
 
-use arrow::array::{BooleanArray, BooleanBufferBuilder};
-use arrow::buffer::BooleanBuffer;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder};
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection, RowSelector};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::errors::ParquetError;
 
+use super::block_cache::{Place, QueryBlocks};
+use super::pages::FetchedPages;
+use super::parquet_file::ParquetFile;
 use crate::index::BLOCK_ROWS;
 
-/// The mean length of a run, in rows, below which the decoder would read everything in between: the
-/// default of its `RowSelectionPolicy`.
-const SHORT_RUN: usize = 32;
-
-/// The selected rows of a row group.
-pub(super) struct Selection {
-    /// What the decoder reads.
-    pub(super) read: RowSelection,
-    /// Of the rows that it reads, in order, those that are selected; `None` when all are.
-    pub(super) kept: Option<BooleanBuffer>,
+/// The selected rows of a row group: a batch for each block that has any.
+pub(super) struct SelectedBlocks {
+    file: u64,
+    group: usize,
+    /// The physical columns that are read.
+    columns: Vec<usize>,
+    schema: SchemaRef,
+    blocks: std::vec::IntoIter<Block>,
+    decoders: Vec<Decoder>,
+    cache: Arc<QueryBlocks>,
 }
 
-impl Selection {
-    /// `selected` of a row group of `rows` rows.
-    pub(super) fn new(selected: RowSelection, rows: usize) -> Self {
-        match has_short_runs(&selected) {
-            false => Self {
-                read: selected,
-                kept: None,
-            },
-            true => Self::of_blocks(&selected, rows),
-        }
-    }
+/// A block in which rows are selected.
+struct Block {
+    /// Counted from the row group's first.
+    number: usize,
+    /// Which of its rows are selected; `None` when all are.
+    selected: Option<BooleanArray>,
+    /// Its columns, as far as they were in the cache.
+    columns: Vec<Option<ArrayRef>>,
+}
 
-    /// The whole blocks in which a row is selected.
-    fn of_blocks(selected: &RowSelection, rows: usize) -> Self {
-        let mut all = BooleanBufferBuilder::new(rows);
-        for run in selected.iter() {
-            let left = rows - all.len();
-            all.append_n(run.row_count.min(left), !run.skip);
+/// Decodes columns of blocks that were not in the cache.
+struct Decoder {
+    /// Which of the columns that are read.
+    columns: Vec<usize>,
+    /// The blocks that are still to come.
+    blocks: VecDeque<usize>,
+    batches: ParquetRecordBatchReader,
+}
+
+impl SelectedBlocks {
+    /// Fetches what has to be decoded; `columns` ascend.
+    pub(super) async fn open(
+        file: &ParquetFile,
+        group: usize,
+        columns: Vec<usize>,
+        selection: &RowSelection,
+        cache: Arc<QueryBlocks>,
+    ) -> Result<Self, ParquetError> {
+        let rows = file.rows(group);
+        let number = file.number(&cache);
+        let mut blocks = blocks_of(selection, rows);
+        // Most often all columns lack the same blocks.
+        let mut lacking: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+        for block in &mut blocks {
+            let places = columns.iter().map(|column| Place {
+                file: number,
+                group,
+                block: block.number,
+                column: *column,
+            });
+            block.columns = cache.get(places);
         }
-        all.append_n(rows - all.len(), false);
-        let all = all.finish();
-        let mut kept = BooleanBufferBuilder::new(selected.row_count());
-        let blocks = (0..rows).step_by(BLOCK_ROWS).map(|first| {
-            let block = all.slice(first, BLOCK_ROWS.min(rows - first));
-            match block.count_set_bits() {
-                0 => RowSelector::skip(block.len()),
-                _ => {
-                    kept.append_buffer(&block);
-                    RowSelector::select(block.len())
-                }
+        for index in 0..columns.len() {
+            let lacks = blocks.iter().filter(|block| block.columns[index].is_none());
+            let lacks: Vec<usize> = lacks.map(|block| block.number).collect();
+            if !lacks.is_empty() {
+                lacking.entry(lacks).or_default().push(index);
             }
-        });
-        let read = blocks.collect::<Vec<_>>().into();
-        Self {
-            read,
-            kept: Some(kept.finish()),
+        }
+        let mut decoders = Vec::with_capacity(lacking.len());
+        for (blocks, indices) in lacking {
+            let of_file = indices.iter().map(|index| columns[*index]);
+            let batches = decode(file, group, of_file, &blocks).await?;
+            decoders.push(Decoder {
+                columns: indices,
+                blocks: blocks.into(),
+                batches,
+            });
+        }
+        Ok(Self {
+            file: number,
+            group,
+            schema: Arc::new(file.schema().project(&columns)?),
+            columns,
+            blocks: blocks.into_iter(),
+            decoders,
+            cache,
+        })
+    }
+
+    /// The selected rows of `block`, all columns together.
+    fn read(&mut self, mut block: Block) -> Result<RecordBatch, ArrowError> {
+        for decoder in &mut self.decoders {
+            if decoder.blocks.front() != Some(&block.number) {
+                continue;
+            }
+            decoder.blocks.pop_front();
+            let decoded = decoder.batches.next().transpose()?;
+            let decoded = decoded.ok_or_else(|| not_so_many_rows(block.number))?;
+            for (index, column) in decoder.columns.iter().zip(decoded.columns()) {
+                let place = Place {
+                    file: self.file,
+                    group: self.group,
+                    block: block.number,
+                    column: self.columns[*index],
+                };
+                self.cache.keep(place, column);
+                block.columns[*index] = Some(Arc::clone(column));
+            }
+        }
+        let columns = block.columns.into_iter().flatten().collect();
+        let whole = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        match block.selected {
+            None => Ok(whole),
+            Some(selected) if selected.len() == whole.num_rows() => {
+                filter_record_batch(&whole, &selected)
+            }
+            Some(_) => Err(not_so_many_rows(block.number)),
         }
     }
 }
 
-/// Whether the decoder may read everything in between. It counts rows and runs before it cuts off
-/// what follows the last selected row; the rows up to there are counted too, in case it no longer
-/// does.
-fn has_short_runs(selected: &RowSelection) -> bool {
-    let is_short = |rows: usize, runs: usize| rows < runs * SHORT_RUN;
-    let (mut rows, mut runs, mut short_to_last) = (0, 0, false);
-    for run in selected.iter().filter(|run| run.row_count > 0) {
-        rows += run.row_count;
-        runs += 1;
-        if !run.skip {
-            short_to_last = is_short(rows, runs);
-        }
-    }
-    short_to_last || is_short(rows, runs)
-}
-
-/// What the decoder reads, without the rows that were not selected.
-pub(super) struct SelectedBatches {
-    pub(super) batches: ParquetRecordBatchReader,
-    /// As [`Selection::kept`], for what is still to be read.
-    pub(super) kept: Option<BooleanBuffer>,
-}
-
-impl Iterator for SelectedBatches {
+impl Iterator for SelectedBlocks {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Some(kept) = &mut self.kept else {
-            return self.batches.next();
-        };
-        while kept.count_set_bits() > 0 {
-            let batch = match self.batches.next() {
-                Some(Ok(batch)) if batch.num_rows() <= kept.len() => batch,
-                Some(Err(err)) => return Some(Err(err)),
-                _ => {
-                    *kept = BooleanBuffer::new_unset(0);
-                    let message = "there are more or fewer rows than were to be read";
-                    return Some(Err(ArrowError::ParquetError(message.to_owned())));
-                }
-            };
-            let rows = batch.num_rows();
-            let of_batch = BooleanArray::from(kept.slice(0, rows));
-            *kept = kept.slice(rows, kept.len() - rows);
-            if of_batch.true_count() > 0 {
-                return Some(filter_record_batch(&batch, &of_batch));
-            }
+        let block = self.blocks.next()?;
+        let read = self.read(block);
+        if read.is_err() {
+            // What follows could be rows of another block.
+            self.blocks = Vec::new().into_iter();
         }
-        None
+        Some(read)
     }
+}
+
+/// The blocks of a row group of `rows` rows in which a row is selected, nothing of them read.
+fn blocks_of(selection: &RowSelection, rows: usize) -> Vec<Block> {
+    let mut all = BooleanBufferBuilder::new(rows);
+    for run in selection.iter() {
+        let left = rows - all.len();
+        all.append_n(run.row_count.min(left), !run.skip);
+    }
+    all.append_n(rows - all.len(), false);
+    let all = all.finish();
+    let blocks = (0..rows).step_by(BLOCK_ROWS).enumerate();
+    let blocks = blocks.filter_map(|(number, first)| {
+        let selected = all.slice(first, BLOCK_ROWS.min(rows - first));
+        let count = selected.count_set_bits();
+        let whole = count == selected.len();
+        (count > 0).then(|| Block {
+            number,
+            selected: (!whole).then(|| BooleanArray::new(selected, None)),
+            columns: Vec::new(),
+        })
+    });
+    blocks.collect()
+}
+
+/// Batches of the physical columns `columns`, one for each of `blocks`, which ascend.
+async fn decode(
+    file: &ParquetFile,
+    group: usize,
+    columns: impl Iterator<Item = usize>,
+    blocks: &[usize],
+) -> Result<ParquetRecordBatchReader, ParquetError> {
+    let rows = file.rows(group);
+    let mut selection = Vec::with_capacity(2 * blocks.len());
+    let mut end = 0;
+    for block in blocks {
+        let first = block * BLOCK_ROWS;
+        selection.push(RowSelector::skip(first - end));
+        end = rows.min(first + BLOCK_ROWS);
+        selection.push(RowSelector::select(end - first));
+    }
+    let selection = RowSelection::from(selection);
+    let schema = file.parquet().file_metadata().schema_descr();
+    let mask = ProjectionMask::roots(schema, columns);
+    let pages = FetchedPages::fetch(file, group, &mask, Some(&selection)).await?;
+    let levels = parquet_to_arrow_field_levels(schema, mask, None)?;
+    ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, BLOCK_ROWS, Some(selection))
+}
+
+fn not_so_many_rows(block: usize) -> ArrowError {
+    ArrowError::ParquetError(format!(
+        "block {block} has more or fewer rows than were to be read"
+    ))
 }

@@ -52,7 +52,7 @@ fn read_all<R: Row>(split: &Split) -> Result<Placed<R>, StoreError> {
     let columns: Vec<usize> = (0..file.schema().fields().len()).collect();
     let mut rows = Vec::new();
     for group in 0..file.row_groups() {
-        let stream = file.read(group, &columns, None, 1000);
+        let stream = file.read(group, &columns, 1000);
         let batches: Vec<_> = block_on(stream.try_collect())?;
         let batch = concat_batches(file.schema(), &batches).unwrap();
         rows.extend(decode::<R>(&batch).unwrap());
@@ -156,7 +156,7 @@ fn levels_of(split: &Split) -> Vec<i32> {
     let field = Field::new(schema::LEVEL_NUMBER, DataType::Int32, false);
     let mut levels: Vec<(i64, i32)> = Vec::new();
     for group in 0..file.row_groups() {
-        let stream = file.read(group, &columns, None, 1000);
+        let stream = file.read(group, &columns, 1000);
         let batches: Vec<_> = block_on(stream.try_collect()).unwrap();
         for batch in batches {
             let level = logical_column(&field, &batch).unwrap();
@@ -478,21 +478,30 @@ static FOUR_BLOCKS: LazyLock<Split> = LazyLock::new(|| {
     open(written(&groups).0).unwrap()
 });
 
-/// Compares what is read of `selected` rows with what a filter leaves of all rows.
-fn check_selection(selected: &[bool], batch_rows: usize) {
+/// Compares what is read of `selected` rows, with a cache and without, with what a filter leaves of
+/// all rows.
+fn check_selection(selected: &[bool]) {
+    static CACHE: LazyLock<Arc<BlockCache>> = LazyLock::new(|| Arc::new(BlockCache::new(1 << 20)));
     let file = FOUR_BLOCKS.file();
     let columns: Vec<usize> = (0..file.schema().fields().len()).collect();
-    let read = |selection, batch_rows| -> Vec<RecordBatch> {
-        block_on(file.read(0, &columns, selection, batch_rows).try_collect()).unwrap()
-    };
-    let all = concat_batches(file.schema(), &read(None, 5000)).unwrap();
+    let all: Vec<RecordBatch> = block_on(file.read(0, &columns, 5000).try_collect()).unwrap();
+    let all = concat_batches(file.schema(), &all).unwrap();
     let mask = BooleanArray::from(selected.to_vec());
-    let expected = filter_record_batch(&all, &mask).unwrap();
-    let found = read(Some(RowSelection::from_filters(&[mask])), batch_rows);
-    for batch in &found {
-        assert!(batch.num_rows() > 0 && batch.num_rows() <= batch_rows.max(BLOCK_ROWS));
+    // Every third column, so that others are in the cache for some blocks only.
+    let some: Vec<usize> = (columns.iter().copied().step_by(3)).collect();
+    for cache in [&CACHE, &Arc::new(BlockCache::default())] {
+        for columns in [&some, &columns] {
+            let expected = filter_record_batch(&all.project(columns).unwrap(), &mask).unwrap();
+            let selection = RowSelection::from_filters(std::slice::from_ref(&mask));
+            let found = file.read_selected(0, columns, selection, &cache.for_query());
+            let found: Vec<RecordBatch> = block_on(found.try_collect()).unwrap();
+            for batch in &found {
+                assert!(batch.num_rows() > 0 && batch.num_rows() <= BLOCK_ROWS);
+            }
+            let found = concat_batches(expected.schema_ref(), &found).unwrap();
+            assert_eq!(found, expected);
+        }
     }
-    assert_eq!(concat_batches(file.schema(), &found).unwrap(), expected);
 }
 
 #[test]
@@ -509,9 +518,7 @@ fn selected_rows_are_read_whatever_lies_between_them() {
         of(&|row| row < 190 && row % 2 == 1 || row == rows - 2),
         of(&|row| row / 32 % 2 == 0 && row / BLOCK_ROWS != 1),
     ] {
-        for batch_rows in [1, 100, 8192] {
-            check_selection(&selected, batch_rows);
-        }
+        check_selection(&selected);
     }
 }
 
@@ -522,7 +529,6 @@ proptest! {
     fn selections_of_any_runs_are_read(
         runs in vec((1..70_usize, 1..70_usize), 1..80),
         gap in 0..4000_usize,
-        batch_rows in 1..3000_usize,
     ) {
         let mut selected = Vec::new();
         for (index, (skipped, taken)) in runs.into_iter().enumerate() {
@@ -531,6 +537,6 @@ proptest! {
             selected.extend(std::iter::repeat_n(true, taken));
         }
         selected.resize(3 * BLOCK_ROWS + 1, false);
-        check_selection(&selected, batch_rows);
+        check_selection(&selected);
     }
 }

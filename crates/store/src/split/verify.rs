@@ -66,10 +66,7 @@ pub async fn verify(name: &str, source: SplitSource) -> Result<Verified, StoreEr
 async fn read_row_group(split: &Split, group: usize) -> Result<RecordBatch, StoreError> {
     let file = split.file();
     let columns: Vec<usize> = (0..file.schema().fields().len()).collect();
-    let batches: Vec<RecordBatch> = file
-        .read(group, &columns, None, BLOCK_ROWS)
-        .try_collect()
-        .await?;
+    let batches: Vec<RecordBatch> = file.read(group, &columns, BLOCK_ROWS).try_collect().await?;
     concat_batches(file.schema(), &batches).map_err(|err| Damage::new(0, err).in_file(file.name()))
 }
 

@@ -25,7 +25,7 @@ use crate::columns::{OpenRows, to_items};
 use crate::index::BLOCK_ROWS;
 use crate::search::{HistogramStep, LogHistogram, LogPage, LogSearch, Order};
 use crate::split::tests::written;
-use crate::split::{RowGroup, Split, SplitSource};
+use crate::split::{BlockCache, RowGroup, Split, SplitSource};
 
 const SEED: u64 = 20_261_126;
 
@@ -73,7 +73,11 @@ impl World {
             }
             rows[first..].to_vec()
         };
-        let mut snapshot = Snapshot::default();
+        let mut snapshot = Snapshot {
+            // Too small for everything, so that queries find some of what others have left.
+            blocks: Arc::new(BlockCache::new(256 << 10)),
+            ..Snapshot::default()
+        };
         for groups in splits {
             let groups: Vec<Arc<RowGroup>> = groups
                 .iter()
