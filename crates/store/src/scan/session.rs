@@ -11,6 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use query::error::SyntaxError;
+use regex::Regex;
 
 use super::tasks::TASKS;
 use super::top::PushDownTop;
@@ -41,6 +42,10 @@ static TEMPLATE: LazyLock<SessionState> = LazyLock::new(|| {
     }
     context.state()
 });
+
+/// DataFusion's words for a table that it does not know.
+static UNKNOWN_TABLE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("^table '.*' not found$").expect("the pattern is valid"));
 
 /// A session with our functions, a memory pool of its own and nowhere to spill to.
 pub(super) fn session(bounds: &QueryBounds) -> Result<SessionContext, QueryError> {
@@ -86,8 +91,11 @@ pub(super) fn syntax_error(err: SyntaxError) -> QueryError {
 /// DataFusion's error as ours: what the query caused, what it ran into, and what we did wrong.
 pub(super) fn query_error(err: DataFusionError) -> QueryError {
     let invalid = |message: String| QueryError::Invalid {
-        message,
-        hint: None,
+        hint: UNKNOWN_TABLE
+            .is_match(&message)
+            .then(|| "the tables are logs and spans".to_owned()),
+        // The only catalog and schema of a session are of no interest.
+        message: message.replace("datafusion.public.", ""),
         position: None,
     };
     match err.find_root() {

@@ -337,6 +337,16 @@ async fn sql_reads_every_part_of_a_snapshot() {
 }
 
 #[tokio::test]
+async fn an_unknown_table_is_named_as_the_query_does() {
+    let error = sql(&simple_rows(1), "SELECT * FROM metrics").await;
+    let Err(QueryError::Invalid { message, hint, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(message, "table 'metrics' not found");
+    assert_eq!(hint.as_deref(), Some("the tables are logs and spans"));
+}
+
+#[tokio::test]
 async fn sql_only_reads_and_only_so_much() {
     let rows = simple_rows(20);
     for bad in [
