@@ -239,6 +239,9 @@ impl Config {
             let most = series.between("limits.active_series_per_metric", 1, 1 << 30)?;
             store.series.per_metric = Some(most);
         }
+        if let Some(cache) = settings.limits.query_cache {
+            store.query.cache_bytes = cache.at_least("limits.query_cache", 3 << 20)?;
+        }
         let limits = Limits::check(settings.limits)?;
         store.query.timeout = limits.query_timeout;
         store.query.memory_bytes = limits.query_memory;

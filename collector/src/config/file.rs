@@ -204,6 +204,9 @@ section!(
         query_timeout: Span,
         /// Memory of one query. Default 512MiB.
         query_memory: ByteSize,
+        /// Memory for what queries leave to those after them: open splits of logs and spans, of
+        /// metrics, and decoded blocks, a third each. Default 384MiB.
+        query_cache: ByteSize,
         /// Queries that run at the same time; more wait. Default 16.
         concurrent_queries: Count,
         /// Active series of one tenant: those with a sample in the last hour. Samples of further

@@ -186,7 +186,8 @@ impl Store {
         limits: SqlLimits,
     ) -> Result<(SchemaRef, Vec<RecordBatch>), QueryError> {
         let logs = self.logs(tenant, TimeRange::ALL).await?;
-        let spans = self.spans(tenant, TimeRange::ALL).await?;
+        let mut spans = self.spans(tenant, TimeRange::ALL).await?;
+        spans.cache = Arc::clone(&logs.cache);
         scan::run_sql(Arc::new(logs), Arc::new(spans), Vec::new(), query, &limits).await
     }
 
@@ -222,7 +223,7 @@ impl Store {
         let generations = self.inner.heads.existing(tenant).map(|heads| rows(&heads));
         let published = self.inner.catalog.snapshot(tenant, signal, range).await?;
         let mut snapshot = Snapshot {
-            blocks: Arc::clone(&self.inner.blocks),
+            cache: self.inner.blocks.for_query(),
             ..Snapshot::default()
         };
         for generation in generations.into_iter().flatten() {

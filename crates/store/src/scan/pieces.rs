@@ -97,7 +97,8 @@ impl Piece {
     }
 
     /// The physical columns at the indices `columns`, which ascend, of the selected rows, in batches
-    /// of at most `batch_rows` rows or a block.
+    /// of at most `batch_rows` rows or a block. A whole row group does not pass through the cache:
+    /// scans of everything would fill it with what nobody comes back to.
     pub(super) fn stream(
         &self,
         columns: &[usize],
@@ -237,7 +238,7 @@ impl SharedBlocks {
         let splits = snapshot.splits.iter();
         Arc::new(Self {
             found: splits.map(|_| OnceCell::new()).collect(),
-            cache: snapshot.blocks.for_query(),
+            cache: Arc::clone(&snapshot.cache),
         })
     }
 }

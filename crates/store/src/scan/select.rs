@@ -90,7 +90,7 @@ impl Selected {
     }
 
     /// The physical columns at the indices `columns`, in the file's order, of these rows, in
-    /// batches of at most `batch_rows` rows.
+    /// batches of at most `batch_rows` rows or a block.
     pub(super) fn stream(
         &self,
         piece: &Piece,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::columns::RowsInMemory;
 use crate::error::StoreError;
-use crate::split::{BlockCache, RowGroup, Split};
+use crate::split::{QueryBlocks, RowGroup, Split};
 
 /// A published split that is opened when a query gets to it.
 #[async_trait]
@@ -35,8 +35,8 @@ pub struct Snapshot {
     pub row_groups: Vec<Arc<RowGroup>>,
     /// Published splits that no head row repeats.
     pub splits: Vec<Arc<dyn SplitHandle>>,
-    /// Blocks that were decoded before. Not visible outside: without them nothing is kept.
-    pub(crate) blocks: Arc<BlockCache>,
+    /// The cache of blocks, as whoever asks this snapshot uses it.
+    pub(crate) cache: Arc<QueryBlocks>,
 }
 
 /// A split that is open already.

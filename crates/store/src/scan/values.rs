@@ -59,7 +59,7 @@ pub async fn log_values(
                 rows_left: MAX_ROWS,
                 exact: true,
                 stats: &stats,
-                cache: snapshot.blocks.for_query(),
+                cache: Arc::clone(&snapshot.cache),
             };
             completion.gather(snapshot).await?;
             let found = completion.found.into_iter();

@@ -1,7 +1,7 @@
 //! Decoded columns of blocks, kept for queries that come back to them: the same search again, its
 //! next page, what surrounds a record.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array, ArrayRef};
@@ -13,8 +13,8 @@ const PART_OF_A_QUERY: usize = 2;
 
 /// What a kept column is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Place {
-    /// See [`BlockCache::new_file`].
+pub(super) struct BlockColumn {
+    /// The file's number.
     pub(super) file: u64,
     pub(super) group: usize,
     /// The block, counted from the row group's first.
@@ -25,23 +25,15 @@ pub(super) struct Place {
 
 /// Decoded columns of blocks, bounded by bytes; the least recently used go first.
 #[derive(Debug)]
-pub struct BlockCache {
+pub(crate) struct BlockCache {
     limit: usize,
-    files: AtomicU64,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    columns: LruCache<Place, ArrayRef>,
+    columns: LruCache<BlockColumn, ArrayRef>,
     bytes: usize,
-}
-
-impl Default for BlockCache {
-    /// Keeps nothing.
-    fn default() -> Self {
-        Self::new(0)
-    }
 }
 
 impl BlockCache {
@@ -49,7 +41,6 @@ impl BlockCache {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
-            files: AtomicU64::new(0),
             state: Mutex::new(State {
                 columns: LruCache::unbounded(),
                 bytes: 0,
@@ -65,11 +56,6 @@ impl BlockCache {
         })
     }
 
-    /// A number for a file, which no other has.
-    fn new_file(&self) -> u64 {
-        self.files.fetch_add(1, Ordering::Relaxed)
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,14 +69,19 @@ pub(crate) struct QueryBlocks {
     bytes_left: AtomicUsize,
 }
 
-impl QueryBlocks {
-    /// See [`BlockCache::new_file`].
-    pub(super) fn new_file(&self) -> u64 {
-        self.cache.new_file()
+impl Default for QueryBlocks {
+    /// Of a cache that keeps nothing.
+    fn default() -> Self {
+        Self {
+            cache: Arc::new(BlockCache::new(0)),
+            bytes_left: AtomicUsize::new(0),
+        }
     }
+}
 
+impl QueryBlocks {
     /// What is kept at some places.
-    pub(super) fn get(&self, places: impl Iterator<Item = Place>) -> Vec<Option<ArrayRef>> {
+    pub(super) fn get(&self, places: impl Iterator<Item = BlockColumn>) -> Vec<Option<ArrayRef>> {
         let mut state = self.cache.state();
         places
             .map(|place| state.columns.get(&place).cloned())
@@ -98,7 +89,7 @@ impl QueryBlocks {
     }
 
     /// Keeps a column when this query may.
-    pub(super) fn keep(&self, place: Place, column: &ArrayRef) {
+    pub(super) fn keep(&self, place: BlockColumn, column: &ArrayRef) {
         let bytes = column.get_array_memory_size();
         let may = |left: usize| left.checked_sub(bytes);
         let taken = self
@@ -109,15 +100,25 @@ impl QueryBlocks {
         }
         let mut state = self.cache.state();
         state.bytes += bytes;
-        if let Some((_, replaced)) = state.columns.push(place, Arc::clone(column)) {
-            state.bytes -= replaced.get_array_memory_size();
-        }
+        // Another task may have decoded the same.
+        let replaced = state.columns.push(place, Arc::clone(column));
+        let mut gone: Vec<ArrayRef> = replaced.into_iter().map(|(_, column)| column).collect();
+        state.bytes -= bytes_of(&gone);
         while state.bytes > self.cache.limit
             && let Some((_, oldest)) = state.columns.pop_lru()
         {
             state.bytes -= oldest.get_array_memory_size();
+            gone.push(oldest);
         }
+        // Memory is given back without the lock.
+        drop(state);
+        drop(gone);
     }
+}
+
+fn bytes_of(columns: &[ArrayRef]) -> usize {
+    let columns = columns.iter();
+    columns.map(|column| column.get_array_memory_size()).sum()
 }
 
 #[cfg(test)]
@@ -126,8 +127,8 @@ mod tests {
 
     use super::*;
 
-    fn place(block: usize) -> Place {
-        Place {
+    fn place(block: usize) -> BlockColumn {
+        BlockColumn {
             file: 0,
             group: 0,
             block,

@@ -31,8 +31,7 @@ mod write;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use block_cache::BlockCache;
-pub(crate) use block_cache::QueryBlocks;
+pub(crate) use block_cache::{BlockCache, QueryBlocks};
 pub use details::{ServiceRows, SplitDetails};
 pub use merge::{Amount, MergedSplit, merge};
 pub use open::Split;

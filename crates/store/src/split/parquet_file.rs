@@ -1,7 +1,8 @@
 //! One Parquet file of ours, open for reading: a head's row group in memory, or a split.
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -78,6 +79,9 @@ impl SplitSource {
     }
 }
 
+/// How many files were opened.
+static FILES: AtomicU64 = AtomicU64::new(0);
+
 /// An open file: its footer and page index are in memory, its pages are read on demand and
 /// checked against their checksums.
 #[derive(Debug)]
@@ -87,8 +91,8 @@ pub struct ParquetFile {
     metadata: ArrowReaderMetadata,
     /// Absent for files that never left memory.
     checksums: Option<Checksums>,
-    /// What the cache of blocks knows it by, once that is asked.
-    number: OnceLock<u64>,
+    /// What caches of blocks know it by; no other file of this process has it.
+    number: u64,
 }
 
 impl ParquetFile {
@@ -106,7 +110,7 @@ impl ParquetFile {
             source,
             metadata,
             checksums,
-            number: OnceLock::new(),
+            number: FILES.fetch_add(1, Ordering::Relaxed),
         })
     }
 
@@ -143,9 +147,9 @@ impl ParquetFile {
         self.metadata.metadata()
     }
 
-    /// What the engine's cache of blocks knows the file by.
-    pub(super) fn number(&self, cache: &QueryBlocks) -> u64 {
-        *self.number.get_or_init(|| cache.new_file())
+    /// What caches of blocks know the file by.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Memory that the footer, page index and checksums take, bytes.
@@ -329,7 +333,7 @@ impl ParquetFile {
     }
 
     /// As [`ParquetFile::read`], of the selected rows, a block at a time: what `cache` has is not
-    /// decoded again. `columns` ascend.
+    /// decoded again. `columns` ascend, each once.
     pub(crate) fn read_selected(
         self: &Arc<Self>,
         group: usize,

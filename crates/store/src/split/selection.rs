@@ -11,12 +11,12 @@ use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection, RowSelector};
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::ParquetError;
 
-use super::block_cache::{Place, QueryBlocks};
+use super::block_cache::{BlockColumn, QueryBlocks};
 use super::pages::FetchedPages;
 use super::parquet_file::ParquetFile;
 use crate::index::BLOCK_ROWS;
@@ -37,6 +37,7 @@ pub(super) struct SelectedBlocks {
 struct Block {
     /// Counted from the row group's first.
     number: usize,
+    rows: usize,
     /// Which of its rows are selected; `None` when all are.
     selected: Option<BooleanArray>,
     /// Its columns, as far as they were in the cache.
@@ -53,7 +54,7 @@ struct Decoder {
 }
 
 impl SelectedBlocks {
-    /// Fetches what has to be decoded; `columns` ascend.
+    /// Fetches what has to be decoded; `columns` ascend, each once.
     pub(super) async fn open(
         file: &ParquetFile,
         group: usize,
@@ -61,13 +62,14 @@ impl SelectedBlocks {
         selection: &RowSelection,
         cache: Arc<QueryBlocks>,
     ) -> Result<Self, ParquetError> {
+        debug_assert!(columns.is_sorted_by(|a, b| a < b), "{columns:?}");
         let rows = file.rows(group);
-        let number = file.number(&cache);
+        let number = file.number();
         let mut blocks = blocks_of(selection, rows);
         // Most often all columns lack the same blocks.
         let mut lacking: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
         for block in &mut blocks {
-            let places = columns.iter().map(|column| Place {
+            let places = columns.iter().map(|column| BlockColumn {
                 file: number,
                 group,
                 block: block.number,
@@ -111,9 +113,14 @@ impl SelectedBlocks {
             }
             decoder.blocks.pop_front();
             let decoded = decoder.batches.next().transpose()?;
-            let decoded = decoded.ok_or_else(|| not_so_many_rows(block.number))?;
+            let decoded = decoded.filter(|decoded| decoded.num_rows() == block.rows);
+            let decoded = decoded.ok_or_else(|| {
+                let block = block.number;
+                let message = format!("block {block} has more or fewer rows than were to be read");
+                ArrowError::ParquetError(message)
+            })?;
             for (index, column) in decoder.columns.iter().zip(decoded.columns()) {
-                let place = Place {
+                let place = BlockColumn {
                     file: self.file,
                     group: self.group,
                     block: block.number,
@@ -124,13 +131,12 @@ impl SelectedBlocks {
             }
         }
         let columns = block.columns.into_iter().flatten().collect();
-        let whole = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(block.rows));
+        let schema = Arc::clone(&self.schema);
+        let whole = RecordBatch::try_new_with_options(schema, columns, &options)?;
         match block.selected {
             None => Ok(whole),
-            Some(selected) if selected.len() == whole.num_rows() => {
-                filter_record_batch(&whole, &selected)
-            }
-            Some(_) => Err(not_so_many_rows(block.number)),
+            Some(selected) => filter_record_batch(&whole, &selected),
         }
     }
 }
@@ -165,6 +171,7 @@ fn blocks_of(selection: &RowSelection, rows: usize) -> Vec<Block> {
         let whole = count == selected.len();
         (count > 0).then(|| Block {
             number,
+            rows: selected.len(),
             selected: (!whole).then(|| BooleanArray::new(selected, None)),
             columns: Vec::new(),
         })
@@ -194,10 +201,4 @@ async fn decode(
     let pages = FetchedPages::fetch(file, group, &mask, Some(&selection)).await?;
     let levels = parquet_to_arrow_field_levels(schema, mask, None)?;
     ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, BLOCK_ROWS, Some(selection))
-}
-
-fn not_so_many_rows(block: usize) -> ArrowError {
-    ArrowError::ParquetError(format!(
-        "block {block} has more or fewer rows than were to be read"
-    ))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type};
 use bytes::Bytes;
@@ -489,11 +489,11 @@ fn check_selection(selected: &[bool]) {
     let mask = BooleanArray::from(selected.to_vec());
     // Every third column, so that others are in the cache for some blocks only.
     let some: Vec<usize> = (columns.iter().copied().step_by(3)).collect();
-    for cache in [&CACHE, &Arc::new(BlockCache::default())] {
+    for cache in [CACHE.for_query(), Arc::default()] {
         for columns in [&some, &columns] {
             let expected = filter_record_batch(&all.project(columns).unwrap(), &mask).unwrap();
             let selection = RowSelection::from_filters(std::slice::from_ref(&mask));
-            let found = file.read_selected(0, columns, selection, &cache.for_query());
+            let found = file.read_selected(0, columns, selection, &cache);
             let found: Vec<RecordBatch> = block_on(found.try_collect()).unwrap();
             for batch in &found {
                 assert!(batch.num_rows() > 0 && batch.num_rows() <= BLOCK_ROWS);
@@ -502,6 +502,31 @@ fn check_selection(selected: &[bool]) {
             assert_eq!(found, expected);
         }
     }
+}
+
+#[test]
+fn what_is_kept_of_a_block_is_not_decoded_again() {
+    let file = FOUR_BLOCKS.file();
+    let seq = file.schema().index_of(schema::SEQ).unwrap();
+    let cache = Arc::new(BlockCache::new(1 << 24)).for_query();
+    let first_of = |block: usize| {
+        let first = (0..3 * BLOCK_ROWS + 1).map(|row| row == block * BLOCK_ROWS);
+        let selection = RowSelection::from_filters(&[first.collect::<Vec<_>>().into()]);
+        let read = file.read_selected(0, &[seq], selection, &cache);
+        let read: Vec<RecordBatch> = block_on(read.try_collect()).unwrap();
+        read[0].column(0).as_primitive::<Int64Type>().value(0)
+    };
+    let (first, second) = (first_of(0), first_of(1));
+    // What only the cache has shows whence it is read.
+    let place = block_cache::BlockColumn {
+        file: file.number(),
+        group: 0,
+        block: 0,
+        column: seq,
+    };
+    let other: ArrayRef = Arc::new(Int64Array::from(vec![!first; BLOCK_ROWS]));
+    cache.keep(place, &other);
+    assert_eq!((first_of(0), first_of(1)), (!first, second));
 }
 
 #[test]

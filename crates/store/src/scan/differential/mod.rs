@@ -49,7 +49,8 @@ const NOW: i64 = (world::START + SECONDS) * NANOS_PER_SECOND;
 struct World {
     rows: Vec<(Seq, LogRecord)>,
     bodies: Vec<naive::Body>,
-    snapshot: Arc<Snapshot>,
+    parts: Snapshot,
+    blocks: Arc<BlockCache>,
     /// Which records pass a test, by the test as it prints.
     passes: HashMap<String, Arc<Vec<bool>>>,
 }
@@ -73,11 +74,7 @@ impl World {
             }
             rows[first..].to_vec()
         };
-        let mut snapshot = Snapshot {
-            // Too small for everything, so that queries find some of what others have left.
-            blocks: Arc::new(BlockCache::new(256 << 10)),
-            ..Snapshot::default()
-        };
+        let mut snapshot = Snapshot::default();
         for groups in splits {
             let groups: Vec<Arc<RowGroup>> = groups
                 .iter()
@@ -101,8 +98,18 @@ impl World {
                 .map(|(_, record)| naive::Body::of(record))
                 .collect(),
             rows,
-            snapshot: Arc::new(snapshot),
+            parts: snapshot,
+            // Too small for everything, so that queries find some of what others have left.
+            blocks: Arc::new(BlockCache::new(256 << 10)),
             passes: HashMap::new(),
+        }
+    }
+
+    /// What one query sees.
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            cache: self.blocks.for_query(),
+            ..self.parts.clone()
         }
     }
 
@@ -169,7 +176,7 @@ impl World {
     }
 
     async fn search(&self, request: &LogSearch) -> LogPage {
-        match search_logs(&self.snapshot, request, &BOUNDS, NOW).await {
+        match search_logs(&self.snapshot(), request, &BOUNDS, NOW).await {
             Ok(page) => page,
             Err(err) => panic!("{:?}: {err}", request.query),
         }
@@ -277,7 +284,7 @@ async fn every_search_finds_what_a_naive_reading_finds() {
                 by: vec!["severity".to_owned()],
                 groups: 50,
             };
-            let snapshot = Arc::clone(&world.snapshot);
+            let snapshot = Arc::new(world.snapshot());
             let page = log_histogram(snapshot, &histogram, &BOUNDS, NOW)
                 .await
                 .unwrap();
