@@ -102,8 +102,13 @@ fn extrapolation(
 
 /// What a counter had counted when it was reset, over all resets.
 fn resets_total(values: &[f64]) -> f64 {
-    values
-        .windows(2)
+    let pairs = || values.windows(2);
+    // Most windows have none, and counting takes several pairs at once.
+    let resets: usize = pairs().map(|pair| usize::from(pair[1] < pair[0])).sum();
+    if resets == 0 {
+        return 0.0;
+    }
+    pairs()
         .filter(|pair| pair[1] < pair[0])
         .map(|pair| pair[0])
         .sum()

@@ -289,15 +289,48 @@ struct Slice {
 
 impl Slice {
     fn advance(&mut self, times: &[i64], window: Window) {
-        while times.get(self.end).is_some_and(|t| *t <= window.until_ms) {
-            self.end += 1;
-        }
-        while self.start < self.end && times[self.start] <= window.after_ms {
-            self.start += 1;
-        }
+        self.end = first_behind(times, self.end, window.until_ms);
+        self.start = first_behind(&times[..self.end], self.start, window.after_ms);
     }
 
     fn range(&self) -> std::ops::Range<usize> {
         self.start..self.end
+    }
+}
+
+/// The first of the ascending `times`, from index `from` on, that is later than `bound`. Windows move
+/// by a sample or by thousands, so strides double until one goes too far.
+fn first_behind(times: &[i64], from: usize, bound: i64) -> usize {
+    let mut behind = from;
+    let mut stride = 1;
+    while let Some(next) = times.get(behind..behind + stride)
+        && next.last().is_some_and(|last| *last <= bound)
+    {
+        behind += stride;
+        stride *= 2;
+    }
+    let last_stride = &times[behind..times.len().min(behind + stride)];
+    behind + last_stride.partition_point(|time| *time <= bound)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::btree_set;
+    use proptest::prelude::*;
+
+    use super::first_behind;
+
+    proptest! {
+        #[test]
+        fn what_lies_behind_a_bound_is_found_from_anywhere_before_it(
+            times in btree_set(0_i64..500, 0..200),
+            bound in -1_i64..501,
+            from in any::<prop::sample::Index>(),
+        ) {
+            let times: Vec<i64> = times.into_iter().collect();
+            let expected = times.partition_point(|time| *time <= bound);
+            let from = from.index(expected + 1);
+            prop_assert_eq!(first_behind(&times, from, bound), expected);
+        }
     }
 }

@@ -35,7 +35,7 @@ pub(super) enum TotalValue {
 pub(super) fn histogram_bytes(histogram: &NativeHistogram) -> Vec<u8> {
     let chunk = Chunk {
         timestamps_ms: vec![0],
-        starts_ms: vec![None],
+        starts_ms: Vec::new(),
         values: ChunkValues::Histograms(vec![Arc::new(histogram.clone())]),
     };
     chunk.encode()

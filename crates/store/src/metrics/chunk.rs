@@ -15,14 +15,13 @@ use std::sync::Arc;
 use model::NativeHistogram;
 
 use self::bytes::{Input, push_varint};
+use super::column::NO_START;
 
 /// The version of the layout, the first byte of every chunk. Nothing was released with version 1.
 pub const CHUNK_VERSION: u8 = 2;
 
 const KIND_FLOAT: u8 = 1;
 const KIND_HISTOGRAM: u8 = 2;
-/// Stands for "no start time" in the column of start times.
-const NO_START: i64 = i64::MIN;
 /// Numbers that one column may have.
 const MAX_NUMBERS: usize = 1 << 24;
 
@@ -72,8 +71,9 @@ impl ChunkValues {
 pub struct Chunk {
     /// When, Unix ms, strictly ascending.
     pub timestamps_ms: Vec<i64>,
-    /// Since when a counter counts, Unix ms; as long as `timestamps_ms`.
-    pub starts_ms: Vec<Option<i64>>,
+    /// Since when a counter counts, Unix ms; [`i64::MIN`] when not known. As long as
+    /// `timestamps_ms`, or empty when it is known of no sample.
+    pub starts_ms: Vec<i64>,
     /// The values; as long as `timestamps_ms`.
     pub values: ChunkValues,
 }
@@ -91,10 +91,9 @@ impl Chunk {
 
     /// The chunk as bytes that [`Chunk::decode`] reads.
     pub fn encode(&self) -> Vec<u8> {
-        assert_eq!(
-            self.timestamps_ms.len(),
-            self.starts_ms.len(),
-            "one start per sample"
+        assert!(
+            [0, self.timestamps_ms.len()].contains(&self.starts_ms.len()),
+            "one start per sample, or none at all"
         );
         assert_eq!(
             self.timestamps_ms.len(),
@@ -108,13 +107,11 @@ impl Chunk {
         let mut out = vec![CHUNK_VERSION, kind];
         push_varint(self.len() as u64, &mut out);
         // Gauges have no start times at all: they pay for a byte only.
-        let starts: Vec<i64> = if self.starts_ms.iter().all(Option::is_none) {
-            Vec::new()
-        } else {
-            let starts = self.starts_ms.iter();
-            starts.map(|start| start.unwrap_or(NO_START)).collect()
+        let starts = match self.starts_ms.iter().all(|start| *start == NO_START) {
+            true => &[],
+            false => self.starts_ms.as_slice(),
         };
-        push_times(&self.timestamps_ms, &starts, Effort::Small, &mut out);
+        push_times(&self.timestamps_ms, starts, Effort::Small, &mut out);
         match &self.values {
             ChunkValues::Floats(values) => values.push(Effort::Small, &mut out),
             ChunkValues::Histograms(values) => values.push(Effort::Small, &mut out),
@@ -138,7 +135,7 @@ impl Chunk {
         }
         let mut input = Input(rest);
         let count = input.count(MAX_NUMBERS)?;
-        let (timestamps_ms, starts) = read_times(&mut input, count)?;
+        let (timestamps_ms, starts_ms) = read_times(&mut input, count)?;
         let values = match *kind {
             KIND_FLOAT => ChunkValues::Floats(Vec::read(&mut input, count)?),
             KIND_HISTOGRAM => ChunkValues::Histograms(Vec::read(&mut input, count)?),
@@ -150,13 +147,6 @@ impl Chunk {
         if !timestamps_ms.is_sorted_by(|a, b| a < b) {
             return Err(damaged("times are not ascending"));
         }
-        let starts_ms = match starts.is_empty() {
-            true => vec![None; count],
-            false => starts
-                .into_iter()
-                .map(|start| (start != NO_START).then_some(start))
-                .collect(),
-        };
         Ok(Self {
             timestamps_ms,
             starts_ms,
@@ -284,18 +274,26 @@ mod tests {
             )
     }
 
+    /// No start at all is an empty column.
+    fn starts(starts: impl Iterator<Item = i64> + Clone) -> Vec<i64> {
+        match starts.clone().all(|start| start == NO_START) {
+            true => Vec::new(),
+            false => starts.collect(),
+        }
+    }
+
     fn chunk() -> impl Strategy<Value = Chunk> {
-        let start = prop_oneof![Just(None), (i64::MIN + 1..i64::MAX).prop_map(Some)];
+        let start = prop_oneof![Just(NO_START), any::<i64>()];
         let floats =
             btree_map(any::<i64>(), (start.clone(), bits()), 0..40).prop_map(|samples| Chunk {
                 timestamps_ms: samples.keys().copied().collect(),
-                starts_ms: samples.values().map(|(start, _)| *start).collect(),
+                starts_ms: starts(samples.values().map(|(start, _)| *start)),
                 values: ChunkValues::Floats(samples.values().map(|(_, value)| *value).collect()),
             });
         let histograms =
             btree_map(any::<i64>(), (start, histogram()), 0..8).prop_map(|samples| Chunk {
                 timestamps_ms: samples.keys().copied().collect(),
-                starts_ms: samples.values().map(|(start, _)| *start).collect(),
+                starts_ms: starts(samples.values().map(|(start, _)| *start)),
                 values: ChunkValues::Histograms(
                     samples.into_values().map(|(_, value)| value).collect(),
                 ),

@@ -8,7 +8,8 @@ pub(super) const NO_START: i64 = i64::MIN;
 pub(super) struct Column<V> {
     /// When, Unix ms.
     pub(super) times: Vec<i64>,
-    /// Since when a counter counts, Unix ms; [`NO_START`] when not known.
+    /// Since when a counter counts, Unix ms; [`NO_START`] when not known. Empty when it is known of
+    /// no sample.
     pub(super) starts: Vec<i64>,
     /// The values.
     pub(super) values: Vec<V>,
@@ -28,9 +29,8 @@ impl<V> Default for Column<V> {
 }
 
 impl<V: Clone> Column<V> {
-    /// The column of these samples; no starts at all are none for every sample.
-    pub(super) fn of(times: Vec<i64>, mut starts: Vec<i64>, values: Vec<V>) -> Self {
-        starts.resize(times.len(), NO_START);
+    /// The column of these samples.
+    pub(super) fn of(times: Vec<i64>, starts: Vec<i64>, values: Vec<V>) -> Self {
         Self {
             ordered: times.is_sorted_by(|a, b| a < b),
             times,
@@ -42,9 +42,25 @@ impl<V: Clone> Column<V> {
     /// Adds a sample after all others.
     pub(super) fn push(&mut self, time: i64, start: Option<i64>, value: V) {
         self.ordered &= self.times.last().is_none_or(|last| *last < time);
+        if start.is_some() {
+            self.fill_starts();
+        }
+        if start.is_some() || !self.starts.is_empty() {
+            self.starts.push(start.unwrap_or(NO_START));
+        }
         self.times.push(time);
-        self.starts.push(start.unwrap_or(NO_START));
         self.values.push(value);
+    }
+
+    /// Gives every sample a start, [`NO_START`] where there is none.
+    fn fill_starts(&mut self) {
+        self.starts.resize(self.times.len(), NO_START);
+    }
+
+    /// Makes room for so many more samples, none of which has a start.
+    pub(super) fn reserve(&mut self, samples: usize) {
+        self.times.reserve_exact(samples);
+        self.values.reserve_exact(samples);
     }
 
     /// Adds all samples of `other` after this one's.
@@ -54,9 +70,16 @@ impl<V: Clone> Column<V> {
             _ => true,
         };
         self.ordered &= other.ordered && follows;
+        let has_starts = !self.starts.is_empty() || !other.starts.is_empty();
+        if has_starts {
+            self.fill_starts();
+            self.starts.extend_from_slice(&other.starts);
+        }
         self.times.extend_from_slice(&other.times);
-        self.starts.extend_from_slice(&other.starts);
         self.values.extend_from_slice(&other.values);
+        if has_starts {
+            self.fill_starts();
+        }
     }
 
     /// As [`Column::extend`], of samples that nobody else needs.
@@ -85,7 +108,7 @@ impl<V: Clone> Column<V> {
         let last = self.times.partition_point(|time| *time <= until).max(first);
         fn keep<T>(column: &mut Vec<T>, first: usize, last: usize) {
             column.truncate(last);
-            column.drain(..first);
+            column.drain(..first.min(column.len()));
         }
         keep(&mut self.times, first, last);
         keep(&mut self.starts, first, last);
@@ -100,7 +123,7 @@ impl<V: Clone> Column<V> {
             let last = self.times.partition_point(|time| *time <= until).max(first);
             return Self {
                 times: self.times[first..last].to_vec(),
-                starts: self.starts[first..last].to_vec(),
+                starts: self.starts.get(first..last).unwrap_or_default().to_vec(),
                 values: self.values[first..last].to_vec(),
                 ordered: true,
             };
@@ -108,10 +131,10 @@ impl<V: Clone> Column<V> {
         let mut inside = Self::default();
         for (index, time) in self.times.iter().enumerate() {
             if after < *time && *time <= until {
-                let start = self.starts[index];
+                let start = self.starts.get(index).copied();
                 inside.push(
                     *time,
-                    (start != NO_START).then_some(start),
+                    start.filter(|start| *start != NO_START),
                     self.values[index].clone(),
                 );
             }
@@ -138,7 +161,9 @@ impl<V: Clone> Column<V> {
             .map(|(_, index)| *index)
             .collect();
         self.times = order.iter().map(|index| self.times[*index]).collect();
-        self.starts = order.iter().map(|index| self.starts[*index]).collect();
+        if !self.starts.is_empty() {
+            self.starts = order.iter().map(|index| self.starts[*index]).collect();
+        }
         self.values = order
             .iter()
             .map(|index| self.values[*index].clone())

@@ -17,7 +17,7 @@ use wire::metric_batch::{BatchSamples, BatchSeries};
 
 use super::accumulator::Accumulators;
 use super::carried::{Carried, LeftOut, MAX_CARRIED_BYTES};
-use super::column::{Column, NO_START};
+use super::column::Column;
 use super::head_series::{
     EarlierStart, EarlierStarts, HeadSeries, SeriesMoment, SeriesTable, ZERO_HORIZON_MS,
 };
@@ -300,6 +300,15 @@ impl SeriesColumns {
         self.histograms.extend(&later.histograms);
     }
 
+    /// As [`SeriesColumns::extend`], of one after the other.
+    pub(super) fn extend_all(&mut self, later: &[Self]) {
+        let samples = |of: fn(&Self) -> usize| later.iter().map(of).sum();
+        self.floats.reserve(samples(|columns| columns.floats.len()));
+        self.histograms
+            .reserve(samples(|columns| columns.histograms.len()));
+        later.iter().for_each(|columns| self.extend(columns));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.floats.is_empty() && self.histograms.is_empty()
     }
@@ -373,9 +382,4 @@ impl HeadRows for MetricHead {
         };
         Ok(Self::continuing(carried))
     }
-}
-
-/// A start time as the columns keep it, for the split's writer.
-pub(super) fn start_of(raw: i64) -> Option<i64> {
-    (raw != NO_START).then_some(raw)
 }

@@ -305,17 +305,15 @@ impl Drop for CancelOnDrop {
 /// The series of places in the order of their labels, oldest first among equals.
 fn joined(places: Vec<(Labels, SeriesColumns)>) -> Vec<Series> {
     let mut all = Vec::with_capacity(places.len());
-    let mut open: Option<(Labels, SeriesColumns)> = None;
-    for (labels, columns) in places {
-        match &mut open {
-            Some((known, earlier)) if *known == labels => earlier.extend(&columns),
-            _ => {
-                let done = open.replace((labels, columns));
-                all.extend(done.map(|(labels, columns)| series(labels, columns)));
-            }
+    let mut places = places.into_iter().peekable();
+    while let Some((labels, mut columns)) = places.next() {
+        let mut later = Vec::new();
+        while let Some((_, columns)) = places.next_if(|(next, _)| *next == labels) {
+            later.push(columns);
         }
+        columns.extend_all(&later);
+        all.push(series(labels, columns));
     }
-    all.extend(open.map(|(labels, columns)| series(labels, columns)));
     all
 }
 

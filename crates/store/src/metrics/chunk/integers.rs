@@ -17,6 +17,8 @@ const PCO: u8 = 2;
 
 /// Columns longer than this are packed: `pco` holds all of one in memory several times.
 const MAX_PCO: usize = 1 << 20;
+/// Bytes that hold a number of 64 bits, whichever bit of the first it begins at.
+const WINDOW: usize = 16;
 /// Packed columns of fewer bytes than this are not worth the attempt.
 const MIN_PCO: usize = 48;
 
@@ -181,24 +183,25 @@ fn unpack(input: &mut Input<'_>, count: usize) -> Result<Vec<i64>, ChunkError> {
         0 => return Ok(vec![base; count]),
         _ => u64::MAX >> (64 - width),
     };
+    let width = width as usize;
     // One more than the column needs at most, for its difference to the number before it.
     let mut numbers = Vec::with_capacity(count + 1);
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
-    let mut last_word = [0; 8];
-    last_word[..rest.len()].copy_from_slice(rest);
-    let mut last_word = Some(u64::from_le_bytes(last_word));
-    let (mut buffer, mut filled) = (0_u128, 0);
-    for _ in 0..count {
-        if filled < width {
-            let word = words.next().or_else(|| last_word.take()).unwrap_or(0);
-            buffer |= u128::from(word) << filled;
-            filled += 64;
-        }
-        numbers.push(base.wrapping_add((buffer as u64 & mask) as i64));
-        buffer >>= width;
-        filled -= width;
-    }
+    // A number is taken out of the sixteen bytes from where it begins. The last begin too near the
+    // end for that and are read from a copy, which goes on with zeros.
+    let whole = match bytes.len().checked_sub(WINDOW) {
+        None => 0,
+        Some(last) => count.min(last * 8 / width + 1),
+    };
+    let begin = whole * width / 8;
+    let mut ending = [0; 2 * WINDOW];
+    ending[..bytes.len() - begin].copy_from_slice(&bytes[begin..]);
+    let number = |bytes: &[u8], bit: usize| {
+        let window = bytes[bit / 8..].first_chunk::<WINDOW>();
+        let window = u128::from_le_bytes(*window.expect("its window lies inside"));
+        base.wrapping_add(((window >> (bit % 8)) as u64 & mask) as i64)
+    };
+    numbers.extend((0..whole).map(|index| number(bytes, index * width)));
+    numbers.extend((whole..count).map(|index| number(&ending, index * width - begin * 8)));
     Ok(numbers)
 }
 

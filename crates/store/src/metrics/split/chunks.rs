@@ -2,8 +2,8 @@
 
 use super::format::{Kind, Row};
 use crate::metrics::chunk::{Chunk, ChunkError, ChunkValues};
-use crate::metrics::column::{Column, NO_START};
-use crate::metrics::head::{SeriesColumns, start_of};
+use crate::metrics::column::Column;
+use crate::metrics::head::SeriesColumns;
 
 /// The most samples of one chunk: what a query decodes to see any of them.
 pub(super) const CHUNK_SAMPLES: usize = 2_048;
@@ -32,10 +32,10 @@ fn rows_of_column<V: Clone>(
     let pieces = samples.div_ceil(CHUNK_SAMPLES);
     let piece = |number: usize| {
         let part = samples * number / pieces..samples * (number + 1) / pieces;
-        let starts = column.starts[part.clone()].iter();
+        let starts = column.starts.get(part.clone()).unwrap_or_default();
         let chunk = Chunk {
             timestamps_ms: column.times[part.clone()].to_vec(),
-            starts_ms: starts.map(|start| start_of(*start)).collect(),
+            starts_ms: starts.to_vec(),
             values: values(column.values[part.clone()].to_vec()),
         };
         Row {
@@ -57,15 +57,13 @@ fn rows_of_column<V: Clone>(
 /// It is no chunk.
 pub(super) fn add_chunk(bytes: &[u8], into: &mut SeriesColumns) -> Result<(), ChunkError> {
     let chunk = Chunk::decode(bytes)?;
-    let starts = chunk.starts_ms.into_iter();
-    let starts = starts.map(|start| start.unwrap_or(NO_START)).collect();
     match chunk.values {
         ChunkValues::Floats(values) => {
-            let samples = Column::of(chunk.timestamps_ms, starts, values);
+            let samples = Column::of(chunk.timestamps_ms, chunk.starts_ms, values);
             into.floats.append(samples);
         }
         ChunkValues::Histograms(values) => {
-            let samples = Column::of(chunk.timestamps_ms, starts, values);
+            let samples = Column::of(chunk.timestamps_ms, chunk.starts_ms, values);
             into.histograms.append(samples);
         }
     }
