@@ -364,6 +364,9 @@ async fn run_group(board: Arc<Board>, index: usize, seams: Seams, surroundings: 
                 "prometheus_rule_group_iterations_missed_total", "rule_group" => group.id()
             )
             .increment(next.missed.unsigned_abs());
+            // As in Prometheus, what was missed is among all.
+            metrics::counter!("prometheus_rule_group_iterations_total", "rule_group" => group.id())
+                .increment(next.missed.unsigned_abs());
         }
         let mut state = GroupState::clone(&board.state(index));
         evaluate(group, &mut state, next.at, &seams, &surroundings).await;

@@ -198,6 +198,9 @@ pub struct OutboxEntry {
     /// Recipients that are settled: they have it, or refused it for good.
     #[serde(default)]
     pub settled: Vec<String>,
+    /// Why the first of those refused that did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
     /// When it was made, Unix ms.
     pub created_at: i64,
     /// When the next attempt is due, Unix ms.

@@ -156,6 +156,7 @@ fn full() -> SavedState {
             thread: "t".to_owned(),
             alerts: vec![notified],
             settled: vec!["a@example.org".to_owned()],
+            refusal: Some("a@example.org: no such mailbox".to_owned()),
             created_at: 1,
             due_at: 2,
             attempts: u32::MAX,

@@ -114,6 +114,7 @@ mod tests {
             thread: "t".to_owned(),
             alerts: alerts.collect(),
             settled: Vec::new(),
+            refusal: None,
             created_at: 0,
             due_at: 0,
             attempts: 0,

@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Attempt {
     /// Recipients that have the message or refused it for good.
     pub(crate) settled: Vec<String>,
+    /// Why the first of those refused that did.
+    pub(crate) refusal: Option<String>,
     /// What went wrong; with `Temporary` the attempt is repeated for who is not settled.
     pub(crate) failure: Option<Failure>,
 }
@@ -61,8 +63,8 @@ impl Attempt {
     /// An attempt that failed as a whole.
     pub(crate) fn failed(failure: Failure) -> Self {
         Self {
-            settled: Vec::new(),
             failure: Some(failure),
+            ..Self::default()
         }
     }
 
@@ -70,9 +72,7 @@ impl Attempt {
     pub(crate) fn settle(&mut self, recipient: String, refusal: Option<String>) {
         if let Some(message) = refusal {
             tracing::error!(%recipient, error = %message, "recipient refused for good");
-            if self.failure.is_none() {
-                self.failure = Some(Failure::Permanent(message));
-            }
+            self.refusal.get_or_insert(message);
         }
         self.settled.push(recipient);
     }
@@ -198,9 +198,14 @@ impl Sender {
         let finished = self.clock.now();
         entry.attempts += 1;
         entry.settled.extend(attempt.settled);
+        // A later attempt for the others does not make good what one has refused.
+        entry.refusal = entry.refusal.or(attempt.refusal);
         let expired = finished - entry.created_at > GIVE_UP_AFTER_MS;
         let (outcome, again) = match attempt.failure {
-            None => (DeliveryOutcome::Delivered, false),
+            None => match entry.refusal.clone() {
+                None => (DeliveryOutcome::Delivered, false),
+                Some(message) => (DeliveryOutcome::Failed(message), false),
+            },
             Some(Failure::Permanent(message)) => (DeliveryOutcome::Failed(message), false),
             Some(Failure::Temporary { message, .. }) if expired => {
                 (DeliveryOutcome::Failed(message), false)
@@ -248,40 +253,44 @@ impl Sender {
 
     fn note(&self, entry: &OutboxEntry, outcome: &DeliveryOutcome, took_ms: i64) {
         let kind = self.integration.kind.name();
-        let receiver = self.integration.receiver.clone();
+        let receiver = || self.integration.receiver.clone();
         metrics::counter!(
             "alertmanager_notification_requests_total",
-            "integration" => kind, "receiver_name" => receiver.clone()
+            "integration" => kind, "receiver_name" => receiver()
         )
         .increment(1);
         metrics::histogram!(
             "alertmanager_notification_latency_seconds",
-            "integration" => kind, "receiver_name" => receiver.clone()
+            "integration" => kind, "receiver_name" => receiver()
         )
         .record(took_ms as f64 / 1_000.0);
+        // As in Alertmanager: requests fail one by one, and messages that failed for good are among
+        // all. Each is there from the first message on, so that the first failure is an increase.
+        let messages = metrics::counter!(
+            "alertmanager_notifications_total",
+            "integration" => kind, "receiver_name" => receiver()
+        );
+        let failed_messages = metrics::counter!(
+            "alertmanager_notifications_failed_total",
+            "integration" => kind, "receiver_name" => receiver()
+        );
+        let failed_requests = metrics::counter!(
+            "alertmanager_notification_requests_failed_total",
+            "integration" => kind, "receiver_name" => receiver()
+        );
         match outcome {
             DeliveryOutcome::Delivered => {
-                metrics::counter!(
-                    "alertmanager_notifications_total",
-                    "integration" => kind, "receiver_name" => receiver
-                )
-                .increment(1);
+                messages.increment(1);
                 tracing::info!(integration = %self.integration.id, group = %entry.group_key, id = %entry.id, "notification delivered");
             }
             DeliveryOutcome::Retried(error) => {
-                metrics::counter!(
-                    "alertmanager_notification_requests_failed_total",
-                    "integration" => kind, "receiver_name" => receiver
-                )
-                .increment(1);
+                failed_requests.increment(1);
                 tracing::warn!(integration = %self.integration.id, group = %entry.group_key, attempts = entry.attempts, %error, "notification failed, will retry");
             }
             DeliveryOutcome::Failed(error) => {
-                metrics::counter!(
-                    "alertmanager_notifications_failed_total",
-                    "integration" => kind, "receiver_name" => receiver
-                )
-                .increment(1);
+                failed_requests.increment(1);
+                messages.increment(1);
+                failed_messages.increment(1);
                 tracing::error!(integration = %self.integration.id, group = %entry.group_key, %error, "notification failed for good");
             }
         }

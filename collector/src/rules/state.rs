@@ -288,6 +288,7 @@ mod tests {
             due_at: 2,
             attempts: 0,
             settled: Vec::new(),
+            refusal: None,
         }
     }
 
