@@ -111,7 +111,13 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
 /// Counts every request in our own metrics, by route rather than by path.
 async fn measure(request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let method = request.method().as_str().to_owned();
+    // What else a client makes up must not make series.
+    let method = match request.method().as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") => {
+            known.to_owned()
+        }
+        _ => "other".to_owned(),
+    };
     let route = request
         .extensions()
         .get::<MatchedPath>()
