@@ -27,13 +27,14 @@ pub async fn test(root: &Path) -> anyhow::Result<()> {
     conclude(run_tests(root).await?)
 }
 
-/// Checks format, lints and the rules about dependencies.
+/// Checks format, lints, the rules about dependencies and the page of metrics.
 ///
 /// # Errors
 ///
 /// When a check fails.
 pub async fn lint(root: &Path) -> anyhow::Result<()> {
     crate::dependencies::check(root).await?;
+    crate::own_metrics::check(root)?;
     let mut format = workspace::cargo(root);
     format.args(["fmt", "--all", "--check"]);
     conclude(vec![

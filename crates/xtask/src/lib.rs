@@ -11,6 +11,7 @@ pub mod dependencies;
 pub mod fault;
 pub mod gate;
 pub mod mail;
+pub mod own_metrics;
 pub mod postgres;
 pub mod prerequisite;
 pub mod traffic;

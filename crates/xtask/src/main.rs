@@ -38,7 +38,7 @@ enum Task {
     Fault { fault: Fault, switch: Switch },
     /// Builds the web UI and runs all tests.
     Test,
-    /// Checks format, lints and the rules about dependencies.
+    /// Checks format, lints, the rules about dependencies and the page of metrics.
     Lint,
     /// Counts instructions and bytes of ingest and holds them against limits.
     Gate,
