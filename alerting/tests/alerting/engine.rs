@@ -343,6 +343,24 @@ fn one_recipients_refusal_neither_delays_nor_repeats_the_others_mail() {
 }
 
 #[test]
+fn a_recipients_refusal_is_not_forgotten_while_the_other_waits() {
+    let routes = ROUTES.replace("a@example.org", "a@example.org, b@example.org");
+    let world = World::new(RULES, &routes);
+    world.mail.refuse_next("550 no such user");
+    world.mail.refuse_next("451 try later");
+    let running = world.start();
+    world.fail(&["a"]);
+    world.until_mails(1);
+    world.pass(&running.engine, 60);
+    running.stop();
+    assert_eq!(world.mail.mails()[0].to, ["b@example.org"]);
+    let attempts = world.attempts();
+    assert!(matches!(&attempts[0], DeliveryOutcome::Retried(why) if why.contains("try later")));
+    assert!(matches!(&attempts[1], DeliveryOutcome::Failed(why) if why.contains("no such user")));
+    assert_eq!(attempts.len(), 2);
+}
+
+#[test]
 fn mail_is_not_sent_in_the_clear_when_tls_is_required() {
     let world = World::new(
         RULES,
