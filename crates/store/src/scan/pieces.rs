@@ -110,7 +110,9 @@ impl Piece {
                 let is_whole = selection.row_count() == file.rows(*group);
                 Ok(match is_whole {
                     true => file.read(*group, columns, batch_rows),
-                    false => file.read_selected(*group, columns, selection.clone(), cache),
+                    false => {
+                        file.read_selected(*group, columns, selection.clone(), batch_rows, cache)
+                    }
                 })
             }
             Rows::Open(batch) => {

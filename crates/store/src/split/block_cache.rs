@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::{Array, ArrayRef};
 use lru::LruCache;
 
+/// So many places are remembered without a column: those that were asked for once.
+const ASKED: usize = 1 << 15;
+
 /// One query may fill this part of the cache, so that one that reads everything leaves what others
 /// come back to.
 const PART_OF_A_QUERY: usize = 2;
@@ -34,6 +37,8 @@ pub(crate) struct BlockCache {
 struct State {
     columns: LruCache<BlockColumn, ArrayRef>,
     bytes: usize,
+    /// Places that were asked for, whether anything is kept there or not.
+    asked: LruCache<BlockColumn, ()>,
 }
 
 impl BlockCache {
@@ -44,6 +49,7 @@ impl BlockCache {
             state: Mutex::new(State {
                 columns: LruCache::unbounded(),
                 bytes: 0,
+                asked: LruCache::unbounded(),
             }),
         }
     }
@@ -80,6 +86,20 @@ impl Default for QueryBlocks {
 }
 
 impl QueryBlocks {
+    /// How many of some places were asked for before; now all were.
+    pub(super) fn asked_before(&self, places: impl Iterator<Item = BlockColumn>) -> usize {
+        if self.cache.limit == 0 {
+            return 0;
+        }
+        let mut state = self.cache.state();
+        let before = places.filter(|place| state.asked.put(*place, ()).is_some());
+        let before = before.count();
+        while state.asked.len() > ASKED {
+            state.asked.pop_lru();
+        }
+        before
+    }
+
     /// What is kept at some places.
     pub(super) fn get(&self, places: impl Iterator<Item = BlockColumn>) -> Vec<Option<ArrayRef>> {
         let mut state = self.cache.state();

@@ -5,7 +5,7 @@
 //! groups byte for byte into one file, stacks their blocks into one tantivy index behind them, and
 //! adds checksums of everything. [`Split`] opens such a file; [`verify`] checks it completely.
 //! Heads read their row groups through the same [`ParquetFile`] as splits: `selection` reads selected
-//! rows by whole blocks, which `block_cache` keeps, `pages` fetches, checks and decompresses pages for
+//! rows, of blocks that are asked for again by whole blocks, which `block_cache` keeps, `pages` fetches, checks and decompresses pages for
 //! the Parquet decoder.
 //!
 //! `docs/formats/split.md` describes the bytes. What must hold: a flipped bit anywhere is an error

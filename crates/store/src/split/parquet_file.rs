@@ -28,7 +28,7 @@ use super::bloom_filter;
 use super::checksums::{Checksums, regions};
 use super::damage::{Damage, from_parquet};
 use super::pages::FetchedPages;
-use super::selection::SelectedBlocks;
+use super::selection::SelectedRows;
 use crate::error::StoreError;
 use crate::index::{BLOCK_ROWS, BlockSet, blocks_of};
 
@@ -332,19 +332,20 @@ impl ParquetFile {
         self.batches(async move { file.open_group(group, mask, batch_rows).await })
     }
 
-    /// As [`ParquetFile::read`], of the selected rows, a block at a time: what `cache` has is not
-    /// decoded again. `columns` ascend, each once.
+    /// As [`ParquetFile::read`], of the selected rows, in batches of at most `batch_rows` rows or a
+    /// block; what `cache` has is not decoded again. `columns` ascend, each once.
     pub(crate) fn read_selected(
         self: &Arc<Self>,
         group: usize,
         columns: &[usize],
         selection: RowSelection,
+        batch_rows: usize,
         cache: &Arc<QueryBlocks>,
     ) -> BoxStream<'static, Result<RecordBatch, StoreError>> {
         let (file, columns, cache) = (Arc::clone(self), columns.to_vec(), Arc::clone(cache));
-        self.batches(
-            async move { SelectedBlocks::open(&file, group, columns, &selection, cache).await },
-        )
+        self.batches(async move {
+            SelectedRows::open(&file, group, columns, selection, batch_rows, cache).await
+        })
     }
 
     /// The batches of a reader, once it is open.

@@ -1,8 +1,10 @@
-//! Selected rows of a row group, block by block.
+//! Selected rows of a row group.
 //!
-//! Columns of a block come from the cache, or their pages are decoded as a whole: the Parquet decoder
-//! goes from row to row only when the selected runs are long, and otherwise wants every page between
-//! the first row and the last. The rows that are not selected are dropped here.
+//! The Parquet decoder goes from row to row when the selected runs are long, which is the fastest way
+//! to rows that nobody has asked for before. It decodes everything from the first row to the last when
+//! they are short, and for that wants every page in between. So where runs are short, or most blocks
+//! have been asked for before, blocks are decoded as a whole and kept for whoever comes next; the rows
+//! that are not selected are dropped here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -20,6 +22,58 @@ use super::block_cache::{BlockColumn, QueryBlocks};
 use super::pages::FetchedPages;
 use super::parquet_file::ParquetFile;
 use crate::index::BLOCK_ROWS;
+
+/// The mean length of a run, in rows, below which the decoder would read everything in between: the
+/// default of its `RowSelectionPolicy`.
+const SHORT_RUN: usize = 32;
+
+/// The selected rows of a row group.
+pub(super) enum SelectedRows {
+    /// By the decoder's own way from row to row.
+    Decoded(ParquetRecordBatchReader),
+    /// By whole blocks.
+    Blocks(SelectedBlocks),
+}
+
+impl SelectedRows {
+    /// Fetches what has to be decoded; `columns` ascend, each once. Batches have at most `batch_rows`
+    /// rows or a block.
+    pub(super) async fn open(
+        file: &ParquetFile,
+        group: usize,
+        columns: Vec<usize>,
+        selection: RowSelection,
+        batch_rows: usize,
+        cache: Arc<QueryBlocks>,
+    ) -> Result<Self, ParquetError> {
+        let blocks = blocks_of(&selection, file.rows(group));
+        // One column stands for all that are read with it.
+        let places = blocks.iter().map(|block| BlockColumn {
+            file: file.number(),
+            group,
+            block: block.number,
+            column: columns.first().copied().unwrap_or_default(),
+        });
+        let mostly_asked_before = 2 * cache.asked_before(places) > blocks.len();
+        if mostly_asked_before || has_short_runs(&selection) {
+            let blocks = SelectedBlocks::open(file, group, columns, blocks, cache).await?;
+            return Ok(Self::Blocks(blocks));
+        }
+        let batches = decode(file, group, columns.into_iter(), batch_rows, selection).await?;
+        Ok(Self::Decoded(batches))
+    }
+}
+
+impl Iterator for SelectedRows {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Decoded(batches) => batches.next(),
+            Self::Blocks(blocks) => blocks.next(),
+        }
+    }
+}
 
 /// The selected rows of a row group: a batch for each block that has any.
 pub(super) struct SelectedBlocks {
@@ -54,18 +108,15 @@ struct Decoder {
 }
 
 impl SelectedBlocks {
-    /// Fetches what has to be decoded; `columns` ascend, each once.
-    pub(super) async fn open(
+    async fn open(
         file: &ParquetFile,
         group: usize,
         columns: Vec<usize>,
-        selection: &RowSelection,
+        mut blocks: Vec<Block>,
         cache: Arc<QueryBlocks>,
     ) -> Result<Self, ParquetError> {
         debug_assert!(columns.is_sorted_by(|a, b| a < b), "{columns:?}");
-        let rows = file.rows(group);
         let number = file.number();
-        let mut blocks = blocks_of(selection, rows);
         // Most often all columns lack the same blocks.
         let mut lacking: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
         for block in &mut blocks {
@@ -87,7 +138,8 @@ impl SelectedBlocks {
         let mut decoders = Vec::with_capacity(lacking.len());
         for (blocks, indices) in lacking {
             let of_file = indices.iter().map(|index| columns[*index]);
-            let batches = decode(file, group, of_file, &blocks).await?;
+            let whole = whole_blocks(&blocks, file.rows(group));
+            let batches = decode(file, group, of_file, BLOCK_ROWS, whole).await?;
             decoders.push(Decoder {
                 columns: indices,
                 blocks: blocks.into(),
@@ -179,14 +231,24 @@ fn blocks_of(selection: &RowSelection, rows: usize) -> Vec<Block> {
     blocks.collect()
 }
 
-/// Batches of the physical columns `columns`, one for each of `blocks`, which ascend.
-async fn decode(
-    file: &ParquetFile,
-    group: usize,
-    columns: impl Iterator<Item = usize>,
-    blocks: &[usize],
-) -> Result<ParquetRecordBatchReader, ParquetError> {
-    let rows = file.rows(group);
+/// Whether the decoder would read everything in between. It counts rows and runs before it cuts off
+/// what follows the last selected row; the rows up to there are counted too, in case it no longer
+/// does.
+fn has_short_runs(selected: &RowSelection) -> bool {
+    let is_short = |rows: usize, runs: usize| rows < runs * SHORT_RUN;
+    let (mut rows, mut runs, mut short_to_last) = (0, 0, false);
+    for run in selected.iter().filter(|run| run.row_count > 0) {
+        rows += run.row_count;
+        runs += 1;
+        if !run.skip {
+            short_to_last = is_short(rows, runs);
+        }
+    }
+    short_to_last || is_short(rows, runs)
+}
+
+/// All rows of `blocks`, which ascend, in a row group of `rows` rows.
+fn whole_blocks(blocks: &[usize], rows: usize) -> RowSelection {
     let mut selection = Vec::with_capacity(2 * blocks.len());
     let mut end = 0;
     for block in blocks {
@@ -195,10 +257,20 @@ async fn decode(
         end = rows.min(first + BLOCK_ROWS);
         selection.push(RowSelector::select(end - first));
     }
-    let selection = RowSelection::from(selection);
+    selection.into()
+}
+
+/// Batches of the selected rows, of the physical columns `columns`.
+async fn decode(
+    file: &ParquetFile,
+    group: usize,
+    columns: impl Iterator<Item = usize>,
+    batch_rows: usize,
+    selection: RowSelection,
+) -> Result<ParquetRecordBatchReader, ParquetError> {
     let schema = file.parquet().file_metadata().schema_descr();
     let mask = ProjectionMask::roots(schema, columns);
     let pages = FetchedPages::fetch(file, group, &mask, Some(&selection)).await?;
     let levels = parquet_to_arrow_field_levels(schema, mask, None)?;
-    ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, BLOCK_ROWS, Some(selection))
+    ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, batch_rows, Some(selection))
 }
