@@ -265,7 +265,7 @@ impl Sender {
         )
         .record(took_ms as f64 / 1_000.0);
         // As in Alertmanager: requests fail one by one, and messages that failed for good are among
-        // all. Each is there from the first message on, so that the first failure is an increase.
+        // all.
         let messages = metrics::counter!(
             "alertmanager_notifications_total",
             "integration" => kind, "receiver_name" => receiver()

@@ -189,6 +189,11 @@ impl Selected {
             .stream(piece, columns, self.count().max(1))?
             .try_collect()
             .await?;
+        // What is found out about these rows is told by their places.
+        if batches.iter().map(RecordBatch::num_rows).sum::<usize>() != self.count() {
+            let what = "has more or fewer rows than were selected";
+            return Err(piece.columns_error(ColumnsError::new("a column", what)));
+        }
         match batches.as_slice() {
             [only] => Ok(only.clone()),
             [] => {

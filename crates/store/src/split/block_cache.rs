@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::{Array, ArrayRef};
 use lru::LruCache;
 
-/// So many places are remembered without a column: those that were asked for once.
-const ASKED: usize = 1 << 15;
+/// For each so many bytes of the limit one place is remembered that was asked for. Those of a block
+/// are a few, so that what was asked for just once is forgotten about when it would no longer be kept.
+const BYTES_OF_A_PLACE: usize = 1 << 16;
 
 /// One query may fill this part of the cache, so that one that reads everything leaves what others
 /// come back to.
@@ -86,18 +87,20 @@ impl Default for QueryBlocks {
 }
 
 impl QueryBlocks {
-    /// How many of some places were asked for before; now all were.
-    pub(super) fn asked_before(&self, places: impl Iterator<Item = BlockColumn>) -> usize {
-        if self.cache.limit == 0 {
-            return 0;
-        }
+    /// How many of some places are worth reading by the whole block: something is kept there, or was
+    /// asked for before and this query may still keep it.
+    pub(super) fn worth_a_block(&self, places: impl Iterator<Item = BlockColumn>) -> usize {
+        let may_keep = self.bytes_left.load(Ordering::Relaxed) > 0;
         let mut state = self.cache.state();
-        let before = places.filter(|place| state.asked.put(*place, ()).is_some());
-        let before = before.count();
-        while state.asked.len() > ASKED {
+        let is_worth = |place: &BlockColumn| {
+            let was_asked = state.asked.put(*place, ()).is_some();
+            (was_asked && may_keep) || state.columns.contains(place)
+        };
+        let worth = places.filter(is_worth).count();
+        while state.asked.len() > self.cache.limit / BYTES_OF_A_PLACE {
             state.asked.pop_lru();
         }
-        before
+        worth
     }
 
     /// What is kept at some places.
@@ -116,6 +119,8 @@ impl QueryBlocks {
             .bytes_left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, may);
         if taken.is_err() {
+            // Small columns would still find room, but what they lie beside would not.
+            self.bytes_left.store(0, Ordering::Relaxed);
             return;
         }
         let mut state = self.cache.state();
@@ -177,6 +182,10 @@ mod tests {
         assert_eq!(kept(&query, 0..1), [true]);
         cache.for_query().keep(place(5), &column);
         assert_eq!(kept(&query, 0..6), [true, false, false, true, true, true]);
+
+        // Nor does this query keep any more, so that it is not worth its while.
+        assert_eq!(query.worth_a_block([place(1), place(3)].into_iter()), 1);
+        assert_eq!(query.worth_a_block([place(1)].into_iter()), 0);
 
         // The same again takes no more room.
         cache.for_query().keep(place(5), &column);

@@ -5,8 +5,8 @@
 //! groups byte for byte into one file, stacks their blocks into one tantivy index behind them, and
 //! adds checksums of everything. [`Split`] opens such a file; [`verify`] checks it completely.
 //! Heads read their row groups through the same [`ParquetFile`] as splits: `selection` reads selected
-//! rows, of blocks that are asked for again by whole blocks, which `block_cache` keeps, `pages` fetches, checks and decompresses pages for
-//! the Parquet decoder.
+//! rows, by whole blocks when these are asked for again, `block_cache` keeps such blocks, `pages`
+//! fetches, checks and decompresses pages for the Parquet decoder.
 //!
 //! `docs/formats/split.md` describes the bytes. What must hold: a flipped bit anywhere is an error
 //! that names the file, never another answer.

@@ -3,7 +3,7 @@
 //! The Parquet decoder goes from row to row when the selected runs are long, which is the fastest way
 //! to rows that nobody has asked for before. It decodes everything from the first row to the last when
 //! they are short, and for that wants every page in between. So where runs are short, or most blocks
-//! have been asked for before, blocks are decoded as a whole and kept for whoever comes next; the rows
+//! are kept or asked for again, blocks are decoded as a whole and kept for whoever comes next; the rows
 //! that are not selected are dropped here.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -54,8 +54,8 @@ impl SelectedRows {
             block: block.number,
             column: columns.first().copied().unwrap_or_default(),
         });
-        let mostly_asked_before = 2 * cache.asked_before(places) > blocks.len();
-        if mostly_asked_before || has_short_runs(&selection) {
+        let is_worth_it = 2 * cache.worth_a_block(places) > blocks.len();
+        if is_worth_it || has_short_runs(&selection) {
             let blocks = SelectedBlocks::open(file, group, columns, blocks, cache).await?;
             return Ok(Self::Blocks(blocks));
         }

@@ -100,7 +100,7 @@ impl World {
             rows,
             parts: snapshot,
             // Too small for everything, so that queries find some of what others have left.
-            blocks: Arc::new(BlockCache::new(256 << 10)),
+            blocks: Arc::new(BlockCache::new(1 << 20)),
             passes: HashMap::new(),
         }
     }
