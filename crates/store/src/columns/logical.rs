@@ -501,7 +501,7 @@ mod tests {
                     prop_assert_eq!(numbers[key].iter().nth(row), Some(expected), "{}", key);
                 }
                 for key in &keys.resource {
-                    let value = record.resource.attributes.get(key).and_then(text_of);
+                    let value = nested::find(&record.resource.attributes.0, key).and_then(text_of);
                     let column = schema::resource_column(key);
                     prop_assert_eq!(text_at(&batch, &column, row), value.as_deref(), "{}", key);
                 }
