@@ -21,7 +21,7 @@ use futures::{StreamExt, TryStreamExt};
 use query::schema::Table;
 
 use super::filter::Filter;
-use super::pieces::{Piece, Pieces, Share, SharedBlocks};
+use super::pieces::{FoundBlocks, Piece, Pieces, Share};
 use super::select::{Selected, Wanted, physical_of, select, to_logical};
 use super::snapshot::Snapshot;
 use super::stats::{OnDamage, ScanStats};
@@ -42,7 +42,7 @@ pub(super) struct ScanExec {
     pub(super) on_damage: OnDamage,
     schema: SchemaRef,
     /// By all partitions together.
-    blocks: Arc<SharedBlocks>,
+    found: Arc<FoundBlocks>,
     /// Any this many rows are enough.
     limit: Option<usize>,
     /// Only the first rows of this order are wanted.
@@ -66,7 +66,7 @@ impl ScanExec {
             stats: Arc::clone(table.stats()),
             on_damage: table.on_damage(),
             schema,
-            blocks: SharedBlocks::new(table.snapshot()),
+            found: FoundBlocks::new(table.snapshot()),
             limit,
             top: None,
             properties,
@@ -82,7 +82,7 @@ impl ScanExec {
             stats: Arc::clone(&self.stats),
             on_damage: self.on_damage,
             schema: Arc::clone(&self.schema),
-            blocks: Arc::clone(&self.blocks),
+            found: Arc::clone(&self.found),
             limit: self.limit,
             top: Some((limit, order)),
             properties: Arc::clone(&self.properties),
@@ -95,7 +95,7 @@ impl ScanExec {
             &self.snapshot,
             Arc::clone(&self.filter),
             order,
-            (share, Arc::clone(&self.blocks)),
+            (share, Arc::clone(&self.found)),
             Arc::clone(&self.stats),
             self.on_damage,
         )?;

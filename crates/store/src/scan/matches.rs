@@ -7,7 +7,7 @@ use model::{LogRecord, TimeRange};
 use query::schema::Table;
 
 use super::filter::{Filter, Times};
-use super::pieces::{Piece, Pieces, Share, SharedBlocks};
+use super::pieces::{FoundBlocks, Piece, Pieces, Share};
 use super::records::{make_filter, read_selected};
 use super::select::{Selected, Wanted, select};
 use super::session::{QueryBounds, syntax_error};
@@ -128,14 +128,14 @@ impl Matches {
         wanted: &Wanted,
         stats: &Arc<ScanStats>,
     ) -> Result<Vec<Self>, StoreError> {
-        let blocks = SharedBlocks::new(snapshot);
+        let found = FoundBlocks::new(snapshot);
         let shares = (0..TASKS).map(|index| Share { index, of: TASKS });
         let matches = shares.map(|share| {
             let pieces = Pieces::shared_out(
                 snapshot,
                 Arc::clone(filter.filter()),
                 Order::Newest,
-                (share, Arc::clone(&blocks)),
+                (share, Arc::clone(&found)),
                 Arc::clone(stats),
                 OnDamage::Warn,
             )?;

@@ -221,27 +221,21 @@ pub(super) struct Pieces {
     order: Order,
     share: Share,
     next_number: usize,
-    blocks: Arc<SharedBlocks>,
+    found: Arc<FoundBlocks>,
+    cache: Arc<QueryBlocks>,
     stats: Arc<ScanStats>,
     on_damage: OnDamage,
 }
 
-/// What all tasks of a query share.
+/// What the index says of each split of a snapshot, found out once for all tasks of a query.
 #[derive(Debug)]
-pub(super) struct SharedBlocks {
-    /// What the index says of each split of the snapshot, found out once.
-    found: Vec<OnceCell<BlockSet>>,
-    cache: Arc<QueryBlocks>,
-}
+pub(super) struct FoundBlocks(Vec<OnceCell<BlockSet>>);
 
-impl SharedBlocks {
-    /// Nothing is found out yet.
+impl FoundBlocks {
+    /// Nothing yet.
     pub(super) fn new(snapshot: &Snapshot) -> Arc<Self> {
         let splits = snapshot.splits.iter();
-        Arc::new(Self {
-            found: splits.map(|_| OnceCell::new()).collect(),
-            cache: Arc::clone(&snapshot.cache),
-        })
+        Arc::new(Self(splits.map(|_| OnceCell::new()).collect()))
     }
 }
 
@@ -254,16 +248,17 @@ impl Pieces {
         stats: Arc<ScanStats>,
         on_damage: OnDamage,
     ) -> Result<Self, StoreError> {
-        let whole = (Share::WHOLE, SharedBlocks::new(snapshot));
+        let whole = (Share::WHOLE, FoundBlocks::new(snapshot));
         Self::shared_out(snapshot, filter, order, whole, stats, on_damage)
     }
 
-    /// The pieces for one of the tasks that share the work, best times first.
+    /// The pieces for one of the tasks that share the work and what they find in the index, best
+    /// times first.
     pub(super) fn shared_out(
         snapshot: &Snapshot,
         filter: Arc<Filter>,
         order: Order,
-        (share, blocks): (Share, Arc<SharedBlocks>),
+        (share, found): (Share, Arc<FoundBlocks>),
         stats: Arc<ScanStats>,
         on_damage: OnDamage,
     ) -> Result<Self, StoreError> {
@@ -273,7 +268,8 @@ impl Pieces {
             order,
             share,
             next_number: 0,
-            blocks,
+            found,
+            cache: Arc::clone(&snapshot.cache),
             stats,
             on_damage,
         };
@@ -369,7 +365,7 @@ impl Pieces {
                     if blocks.is_empty() {
                         continue;
                     }
-                    let piece = Piece::of_blocks((file, group), times, &blocks, &self.blocks.cache);
+                    let piece = Piece::of_blocks((file, group), times, &blocks, &self.cache);
                     self.stats
                         .add_scanned_rows(piece.candidates.row_count() as u64);
                     if of_split {
@@ -402,9 +398,9 @@ impl Pieces {
     /// Queues the row groups of the split `number` that may hold matching rows.
     async fn expand(&mut self, handle: &dyn SplitHandle, number: usize) -> Result<(), StoreError> {
         let split = handle.open().await?;
-        let shared = Arc::clone(&self.blocks);
+        let all_found = Arc::clone(&self.found);
         let finding = || blocks_of(&split, &self.filter);
-        let found = shared.found[number].get_or_try_init(finding).await?;
+        let found = all_found.0[number].get_or_try_init(finding).await?;
         let file = split.file();
         for group in 0..file.row_groups() {
             let times = file.times(group)?;
