@@ -1,7 +1,8 @@
 //! Splits that are open: footers, page indexes and dictionaries, bounded by bytes.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lru::LruCache;
 
 /// Open splits by object key; the least recently used are closed first.
 pub(super) struct SplitCache<T> {
@@ -10,15 +11,13 @@ pub(super) struct SplitCache<T> {
 }
 
 struct State<T> {
-    open: HashMap<String, Open<T>>,
+    open: LruCache<String, Open<T>>,
     bytes: usize,
-    uses: u64,
 }
 
 struct Open<T> {
     split: Arc<T>,
     bytes: usize,
-    last_use: u64,
 }
 
 impl<T> SplitCache<T> {
@@ -26,36 +25,28 @@ impl<T> SplitCache<T> {
         Self {
             limit,
             state: Mutex::new(State {
-                open: HashMap::new(),
+                open: LruCache::unbounded(),
                 bytes: 0,
-                uses: 0,
             }),
         }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Arc<T>> {
         let mut state = self.state();
-        state.uses += 1;
-        let uses = state.uses;
-        let open = state.open.get_mut(key)?;
-        open.last_use = uses;
-        Some(Arc::clone(&open.split))
+        state.open.get(key).map(|open| Arc::clone(&open.split))
     }
 
     /// Keeps an open split that takes `bytes` of memory; the one that is kept.
     pub(super) fn insert(&self, key: &str, split: Arc<T>, bytes: usize) -> Arc<T> {
         let mut state = self.state();
-        if let Some(open) = state.open.get(key) {
+        if let Some(open) = state.open.peek(key) {
             return Arc::clone(&open.split);
         }
-        state.uses += 1;
-        let last_use = state.uses;
         let open = Open {
             split: Arc::clone(&split),
             bytes,
-            last_use,
         };
-        state.open.insert(key.to_owned(), open);
+        state.open.put(key.to_owned(), open);
         state.bytes += bytes;
         state.shrink(self.limit);
         split
@@ -64,7 +55,7 @@ impl<T> SplitCache<T> {
     /// Notes that an open split takes `bytes` of memory now.
     pub(super) fn weigh(&self, key: &str, bytes: usize) {
         let mut state = self.state();
-        let Some(open) = state.open.get_mut(key) else {
+        let Some(open) = state.open.peek_mut(key) else {
             return;
         };
         let before = std::mem::replace(&mut open.bytes, bytes);
@@ -73,7 +64,10 @@ impl<T> SplitCache<T> {
     }
 
     pub(super) fn remove(&self, key: &str) {
-        self.state().remove(key);
+        let mut state = self.state();
+        if let Some(open) = state.open.pop(key) {
+            state.bytes -= open.bytes;
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -84,18 +78,11 @@ impl<T> SplitCache<T> {
 impl<T> State<T> {
     /// Closes the least recently used until the others are within the limit, or only one is left.
     fn shrink(&mut self, limit: usize) {
-        while self.bytes > limit && self.open.len() > 1 {
-            let oldest = self.open.iter().min_by_key(|(_, open)| open.last_use);
-            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
-                break;
-            };
-            self.remove(&oldest);
-        }
-    }
-
-    fn remove(&mut self, key: &str) {
-        if let Some(open) = self.open.remove(key) {
-            self.bytes -= open.bytes;
+        while self.bytes > limit
+            && self.open.len() > 1
+            && let Some((_, oldest)) = self.open.pop_lru()
+        {
+            self.bytes -= oldest.bytes;
         }
     }
 }
