@@ -202,10 +202,11 @@ impl Sender {
         entry.refusal = entry.refusal.or(attempt.refusal);
         let expired = finished - entry.created_at > GIVE_UP_AFTER_MS;
         let (outcome, again) = match attempt.failure {
-            None => match entry.refusal.clone() {
-                None => (DeliveryOutcome::Delivered, false),
-                Some(message) => (DeliveryOutcome::Failed(message), false),
-            },
+            None => {
+                let refusal = entry.refusal.clone();
+                let outcome = refusal.map_or(DeliveryOutcome::Delivered, DeliveryOutcome::Failed);
+                (outcome, false)
+            }
             Some(Failure::Permanent(message)) => (DeliveryOutcome::Failed(message), false),
             Some(Failure::Temporary { message, .. }) if expired => {
                 (DeliveryOutcome::Failed(message), false)
