@@ -21,7 +21,8 @@
 //! the others are null, never an error, for a text that is not what they read. [`crate::lookup`]
 //! turns the `has_` functions into look-ups in a split's index.
 
-use std::sync::{Arc, LazyLock};
+use std::collections::VecDeque;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, LargeStringArray, StringArray,
@@ -32,13 +33,12 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::types::logical_string;
 use datafusion::common::{Column, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
-    Coercion, ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, TypeSignatureClass, Volatility, lit,
+    BinaryExpr, Coercion, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, TypeSignatureClass, Volatility, lit,
 };
-use regex::Regex;
 
-use crate::expression;
 use crate::glob::Glob;
+use crate::matcher::Matcher;
 use crate::nested;
 use crate::phrase::Phrase;
 use crate::term_pattern::TermPattern;
@@ -92,6 +92,45 @@ pub fn has_similar(text: Expr, word: &str, edits: u8) -> Expr {
 /// `has_match(text, expression)`.
 pub fn has_match(text: Expr, expression: &str) -> Expr {
     TextFunction::HasMatch.call(text, expression)
+}
+
+/// `has_match` for a condition that asks the same of a text: `text ~ 'a+'`, `text ~* 'a+'`,
+/// `contains(text, 'a')`, and `text LIKE '%a%'`, which DataFusion makes of `text ~ 'a'`.
+///
+/// `None` for any other, their negations among them, and for an expression that
+/// [`crate::expression::compile`] refuses.
+pub fn has_match_of(condition: &Expr) -> Option<Expr> {
+    let (text, expression) = match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let expression = constant_text(right)?;
+            match op {
+                Operator::RegexMatch => (left.as_ref(), expression.to_owned()),
+                Operator::RegexIMatch => (left.as_ref(), format!("(?i){expression}")),
+                _ => return None,
+            }
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "contains" => {
+            let [text, part] = call.args.as_slice() else {
+                return None;
+            };
+            (text, regex::escape(constant_text(part)?))
+        }
+        Expr::Like(like)
+            if !like.negated && !like.case_insensitive && like.escape_char.is_none() =>
+        {
+            let pattern = constant_text(&like.pattern)?;
+            let part = pattern.strip_prefix('%')?.strip_suffix('%')?;
+            if part.contains(['%', '_', '\\']) {
+                return None;
+            }
+            (like.expr.as_ref(), regex::escape(part))
+        }
+        _ => return None,
+    };
+    KEPT_TESTS
+        .test(TextFunction::HasMatch, &expression, 0)
+        .ok()?;
+    Some(has_match(text.clone(), &expression))
 }
 
 /// `is_like(text, pattern)`.
@@ -253,8 +292,8 @@ impl TextFunction {
                 let phrase = edits.and_then(|edits| Phrase::of_similar(argument, edits));
                 (phrase.map(TextTest::Phrase), "takes one word and 0, 1 or 2")
             }
-            Self::HasMatch => match expression::compile(argument) {
-                Ok(regex) => (Some(TextTest::Match(regex)), ""),
+            Self::HasMatch => match Matcher::new(argument) {
+                Ok(matcher) => (Some(TextTest::Match(matcher)), ""),
                 Err(err) => return Err(format!("{}(…, '{argument}'): {err}", self.name())),
             },
             Self::IsLike => (
@@ -281,7 +320,7 @@ pub enum TextTest {
     /// Of the whole text.
     Whole(TermPattern),
     /// Whether an expression matches anywhere.
-    Match(Regex),
+    Match(Matcher),
 }
 
 impl TextTest {
@@ -290,8 +329,67 @@ impl TextTest {
         match self {
             Self::Phrase(phrase) => phrase.matches(text),
             Self::Whole(pattern) => pattern.matches(text),
-            Self::Match(regex) => regex.is_match(text),
+            Self::Match(matcher) => matcher.matches(text),
         }
+    }
+}
+
+/// The most tests that are kept: they are few in a query, and an expression may take megabytes.
+const MAX_KEPT_TESTS: usize = 8;
+
+/// The tests that were made last, of all queries.
+///
+/// A call gets its constants anew with each batch, and making a test of them can take longer than
+/// to run it over the batch. DataFusion would let `simplify` put the test into the function, but
+/// simplifies no condition that the scan checks on its own.
+struct KeptTests(Mutex<VecDeque<KeptTest>>);
+
+struct KeptTest {
+    function: TextFunction,
+    argument: String,
+    number: i64,
+    test: Arc<TextTest>,
+}
+
+static KEPT_TESTS: KeptTests = KeptTests::new();
+
+impl KeptTests {
+    const fn new() -> Self {
+        Self(Mutex::new(VecDeque::new()))
+    }
+
+    /// [`TextFunction::test`], kept. Two who ask at once may both make it, and either is right.
+    fn test(
+        &self,
+        function: TextFunction,
+        argument: &str,
+        number: i64,
+    ) -> Result<Arc<TextTest>, String> {
+        let is_it = |kept: &KeptTest| {
+            kept.function == function && kept.number == number && kept.argument == argument
+        };
+        let known = self
+            .lock()
+            .iter()
+            .find(|kept| is_it(kept))
+            .map(|kept| Arc::clone(&kept.test));
+        if let Some(test) = known {
+            return Ok(test);
+        }
+        let test = Arc::new(function.test(argument, number)?);
+        let mut kept = self.lock();
+        kept.truncate(MAX_KEPT_TESTS - 1);
+        kept.push_front(KeptTest {
+            function,
+            argument: argument.to_owned(),
+            number,
+            test: Arc::clone(&test),
+        });
+        Ok(test)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<KeptTest>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -313,8 +411,8 @@ impl TextUdf {
         }
     }
 
-    fn test(&self, argument: &str, number: i64) -> Result<TextTest> {
-        match self.kind.test(argument, number) {
+    fn test(&self, argument: &str, number: i64) -> Result<Arc<TextTest>> {
+        match KEPT_TESTS.test(self.kind, argument, number) {
             Ok(test) => Ok(test),
             Err(message) => plan_err!("{message}"),
         }
@@ -364,9 +462,7 @@ impl ScalarUDFImpl for TextUdf {
                 return Ok(nothing);
             };
             let test = self.test(argument, number)?;
-            return each_text(&args.args[0], |texts| {
-                Arc::new(texts.map_boolean(|text| test.matches(text)))
-            });
+            return each_text(&args.args[0], |texts| Arc::new(texts.mask(&test)));
         }
         let texts = Texts::from_array(&args.args[0].to_array(args.number_rows)?)?;
         let arguments = Texts::from_array(&args.args[1].to_array(args.number_rows)?)?;
@@ -503,6 +599,13 @@ fn scalar_number(value: &ScalarValue) -> Option<i64> {
     }
 }
 
+fn constant_text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(value, _) => scalar_text(value),
+        _ => None,
+    }
+}
+
 fn scalar_text(value: &ScalarValue) -> Option<&str> {
     value.try_as_str().flatten()
 }
@@ -546,6 +649,15 @@ impl Texts {
         }
     }
 
+    /// Which texts pass `test`; null for null.
+    fn mask(&self, test: &TextTest) -> BooleanArray {
+        match (self, test) {
+            (Self::Small(array), TextTest::Match(matcher)) => matcher.mask(array),
+            (Self::Large(array), TextTest::Match(matcher)) => matcher.mask(array),
+            _ => self.map_boolean(|text| test.matches(text)),
+        }
+    }
+
     fn map_boolean(&self, test: impl Fn(&str) -> bool) -> BooleanArray {
         match self {
             Self::Small(array) => array.iter().map(|text| text.map(&test)).collect(),
@@ -566,6 +678,14 @@ impl Texts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::arrow::array::{GenericStringArray, OffsetSizeTrait, RecordBatch};
+    use datafusion::arrow::buffer::NullBuffer;
+    use datafusion::common::DFSchema;
+    use datafusion::functions::expr_fn::contains;
+    use datafusion::logical_expr::{binary_expr, ident};
+    use datafusion::prelude::SessionContext;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     #[test]
     fn functions_test_words_and_whole_texts() {
@@ -626,20 +746,174 @@ mod tests {
     }
 
     #[test]
+    fn tests_are_kept_as_long_as_few_others_are_asked_for() {
+        let kept = KeptTests::new();
+        let ask = |argument: &str| kept.test(TextFunction::HasMatch, argument, 0).unwrap();
+        let first = ask("a+");
+        assert!(kept.test(TextFunction::HasMatch, "(", 0).is_err());
+        let word = kept.test(TextFunction::HasPrefix, "a+", 0).unwrap();
+        assert!(matches!(*word, TextTest::Phrase(_)));
+        assert!(Arc::ptr_eq(&first, &ask("a+")));
+        for number in 0..MAX_KEPT_TESTS {
+            ask(&format!("b{{{number}}}"));
+        }
+        assert_eq!(kept.lock().len(), MAX_KEPT_TESTS);
+        assert!(!Arc::ptr_eq(&first, &ask("a+")));
+    }
+
+    /// Rows as arrays of every layout; those that are not valid are null, with their texts still
+    /// in the array where that can be.
+    fn layouts(rows: &[(String, bool)]) -> [ArrayRef; 3] {
+        let view: StringViewArray = rows
+            .iter()
+            .map(|(text, valid)| valid.then_some(text.as_str()))
+            .collect();
+        [
+            Arc::new(with_offsets::<i32>(rows)),
+            Arc::new(with_offsets::<i64>(rows)),
+            Arc::new(view),
+        ]
+    }
+
+    fn with_offsets<O: OffsetSizeTrait>(rows: &[(String, bool)]) -> GenericStringArray<O> {
+        let texts =
+            GenericStringArray::<O>::from_iter_values(rows.iter().map(|(text, _)| text.as_str()));
+        let valid: Vec<bool> = rows.iter().map(|(_, valid)| *valid).collect();
+        let (offsets, values, _) = texts.into_parts();
+        GenericStringArray::new(offsets, values, Some(NullBuffer::from(valid)))
+    }
+
+    #[test]
     fn every_layout_of_text_gives_the_same_answers() {
-        let rows = [Some("one two"), None, Some("Two")];
-        let layouts: [ArrayRef; 3] = [
-            Arc::new(StringArray::from(rows.to_vec())),
-            Arc::new(LargeStringArray::from(rows.to_vec())),
-            Arc::new(StringViewArray::from(rows.to_vec())),
+        let rows = [("one two", true), ("two", false), ("Two", true)];
+        let rows = rows.map(|(text, valid)| (text.to_owned(), valid));
+        let cases = [
+            (TextFunction::HasWord, "two", [Some(true), None, Some(true)]),
+            (
+                TextFunction::HasMatch,
+                "two",
+                [Some(true), None, Some(false)],
+            ),
         ];
-        for layout in layouts {
-            let texts = Texts::from_array(&layout).unwrap();
-            let test = TextFunction::HasWord.test("two", 0).unwrap();
-            assert_eq!(
-                texts.map_boolean(|text| test.matches(text)),
-                BooleanArray::from(vec![Some(true), None, Some(true)])
-            );
+        for (function, argument, expected) in cases {
+            let test = function.test(argument, 0).unwrap();
+            for layout in layouts(&rows) {
+                let mask = Texts::from_array(&layout).unwrap().mask(&test);
+                assert_eq!(mask, BooleanArray::from(expected.to_vec()), "{function:?}");
+            }
+        }
+    }
+
+    /// What each row of a batch answers.
+    fn answers(condition: Expr, batch: &RecordBatch) -> BooleanArray {
+        let schema = DFSchema::try_from(batch.schema()).unwrap();
+        let session = SessionContext::new();
+        let condition = session.create_physical_expr(condition, &schema).unwrap();
+        let answers = condition.evaluate(batch).unwrap();
+        let answers = answers.into_array(batch.num_rows()).unwrap();
+        answers.as_boolean().clone()
+    }
+
+    #[test]
+    fn conditions_that_ask_the_same_become_has_match() {
+        let body = || ident("body");
+        let regex = |op, expression: &str| binary_expr(body(), op, lit(expression));
+        let cases = [
+            (regex(Operator::RegexMatch, "re+d"), Some("re+d")),
+            (regex(Operator::RegexMatch, ""), Some("")),
+            (regex(Operator::RegexMatch, "^$|fused$"), Some("^$|fused$")),
+            (regex(Operator::RegexIMatch, "READ"), Some("(?i)READ")),
+            (regex(Operator::RegexIMatch, ""), Some("(?i)")),
+            (contains(body(), lit("a.b")), Some(r"a\.b")),
+            (contains(body(), lit("")), Some("")),
+            (body().like(lit("%read%")), Some("read")),
+            (body().like(lit("%%")), Some("")),
+            (body().like(lit("%")), None),
+            (body().like(lit("%re_d%")), None),
+            (body().like(lit(r"%re\%")), None),
+            (body().like(lit("read%")), None),
+            (body().not_like(lit("%read%")), None),
+            (body().ilike(lit("%read%")), None),
+            (regex(Operator::RegexNotMatch, "read"), None),
+            (regex(Operator::RegexMatch, "("), None),
+            (
+                binary_expr(body(), Operator::RegexMatch, ident("other")),
+                None,
+            ),
+            (
+                binary_expr(
+                    body(),
+                    Operator::RegexMatch,
+                    lit(ScalarValue::LargeUtf8(None)),
+                ),
+                None,
+            ),
+            (body().eq(lit("read")), None),
+        ];
+        let texts = ["read", "Reeed", "refused", "", "a.b", "axb", "re\nread"];
+        let mut rows = texts.map(|text| (text.to_owned(), true)).to_vec();
+        rows.push(("read".to_owned(), false));
+        for (condition, expected) in cases {
+            let same = has_match_of(&condition);
+            let expected = expected.map(|expression| has_match(body(), expression));
+            assert_eq!(same, expected, "{condition}");
+            let Some(same) = same else {
+                continue;
+            };
+            for layout in layouts(&rows) {
+                let batch = RecordBatch::try_from_iter([("body", layout)]).unwrap();
+                assert_eq!(
+                    answers(same.clone(), &batch),
+                    answers(condition.clone(), &batch),
+                    "{condition}"
+                );
+            }
+        }
+    }
+
+    fn expression() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            6 => "[ab]{1,4}",
+            1 => prop_oneof![Just("."), Just("^"), Just("$"), Just("\\b"), Just("[ab]")]
+                .prop_map(str::to_owned),
+        ];
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            prop_oneof![
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a}{b}")),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}|{b})")),
+                (
+                    inner.clone(),
+                    prop_oneof![Just("*"), Just("+"), Just("?"), Just("{2}")]
+                )
+                    .prop_map(|(a, count)| format!("(?:{a}){count}")),
+                inner.clone().prop_map(|a| format!("({a})")),
+                inner.prop_map(|a| format!("(?i:{a})")),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        #[test]
+        fn a_column_matches_where_its_rows_do(
+            expression in expression(),
+            rows in vec(("[abB ]{0,8}", any::<bool>()), 0..16),
+            first in 0..16_usize,
+            count in 0..16_usize,
+        ) {
+            let test = TextFunction::HasMatch.test(&expression, 0).unwrap();
+            let regex = regex::Regex::new(&expression).unwrap();
+            let first = first.min(rows.len());
+            let count = count.min(rows.len() - first);
+            let expected: BooleanArray = rows[first..first + count]
+                .iter()
+                .map(|(text, valid)| valid.then(|| regex.is_match(text)))
+                .collect();
+            for layout in layouts(&rows) {
+                let texts = Texts::from_array(&layout.slice(first, count)).unwrap();
+                prop_assert_eq!(texts.mask(&test), expected.clone());
+            }
         }
     }
 }

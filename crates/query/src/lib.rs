@@ -2,8 +2,9 @@
 //!
 //! In reading order: the logical tables ([`schema`]), how values become text ([`text`]) and where
 //! values inside of values are ([`nested`]); words ([`words`]), patterns of texts ([`glob`],
-//! [`expression`]), terms ([`term_pattern`]) and words in a row ([`phrase`]); the functions on text
-//! ([`functions`]) and what a filter asks of an index ([`lookup`]); then the languages: the search syntax ([`search`]) and its plans ([`plans`]), SQL
+//! [`expression`]) and of columns of texts ([`matcher`]), terms ([`term_pattern`]) and words in a
+//! row ([`phrase`]); the functions on text ([`functions`]) and what a filter asks of an index
+//! ([`lookup`]); then the languages: the search syntax ([`search`]) and its plans ([`plans`]), SQL
 //! over attributes ([`sql`]) and LogQL ([`logql`]).
 //!
 //! Nothing here does I/O or reads a clock: `store` executes the plans, the APIs print the results,
@@ -15,6 +16,7 @@ pub mod functions;
 pub mod glob;
 pub mod logql;
 pub mod lookup;
+pub mod matcher;
 pub mod nested;
 pub mod patterns;
 pub mod phrase;

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 use datafusion::physical_expr::utils::reassign_expr_columns;
 use datafusion::physical_plan::PhysicalExpr;
 use model::TimeRange;
-use query::functions::column_of_number;
+use query::functions::{column_of_number, has_match_of};
 use query::schema;
 
 use super::condition::{Condition, unqualified};
@@ -108,7 +108,7 @@ impl Filter {
         let mut checked: Vec<Expr> = Vec::new();
         let mut fields: Vec<FieldRef> = table.fields().to_vec();
         for conjunct in filters.iter().flat_map(split_conjunction) {
-            let conjunct = unqualified(conjunct);
+            let conjunct = matched_by_columns(unqualified(conjunct))?;
             if conjunct == lit(true) {
                 continue;
             }
@@ -139,6 +139,17 @@ impl Filter {
             stages,
         })
     }
+}
+
+/// The filter with the tests of texts that are made for whole columns.
+fn matched_by_columns(filter: Expr) -> Result<Expr> {
+    let replaced = filter.transform_up(|expr| {
+        Ok(match has_match_of(&expr) {
+            Some(matched) => Transformed::yes(matched),
+            None => Transformed::no(expr),
+        })
+    })?;
+    Ok(replaced.data)
 }
 
 /// The filter with `number(attribute)` as the column that has the numbers, which is added to
