@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::{and, concat_batches, prep_null_mask_filter};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, RecordBatch, RecordBatchOptions,
+};
+use arrow::compute::{and, concat_batches, filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::{FieldRef, Int64Type, Schema, SchemaRef, TimestampNanosecondType};
 use datafusion::physical_plan::PhysicalExpr;
 use futures::stream::{self, BoxStream};
@@ -19,6 +21,9 @@ use super::top::Place;
 use crate::columns::ColumnsError;
 use crate::columns::logical::{logical_column, physical_columns};
 use crate::error::StoreError;
+
+/// Rows that are checked at a time.
+const CHECKED_ROWS: usize = 8192;
 
 /// Some rows of a piece, and what has been read of them.
 #[derive(Debug, Clone)]
@@ -65,7 +70,11 @@ impl Selected {
                 .map_err(|err| internal("keep rows that match", err))?;
         }
         let rows = std::mem::take(&mut self.rows);
-        self.rows = rows.and_then(&RowSelection::from_filters(&[mask]));
+        let kept = RowSelection::from_filters(&[mask]);
+        self.rows = match rows.iter().all(|run| !run.skip) {
+            true => kept,
+            false => rows.and_then(&kept),
+        };
         Ok(())
     }
 
@@ -75,10 +84,12 @@ impl Selected {
         self.refine((0..all).map(|row| Some(row < rows)).collect())
     }
 
-    /// Remembers a column of these rows.
-    fn remember(&mut self, field: &FieldRef, column: &ArrayRef) {
-        if self.known(field.name()).is_none() {
-            self.columns.push((Arc::clone(field), Arc::clone(column)));
+    /// Remembers columns of these rows.
+    fn remember_all(&mut self, batch: &RecordBatch) {
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            if self.known(field.name()).is_none() {
+                self.columns.push((Arc::clone(field), Arc::clone(column)));
+            }
         }
     }
 
@@ -147,9 +158,7 @@ impl Selected {
         let mut columns = physical_columns(schema::TIMESTAMP, &file);
         columns.extend(physical_columns(schema::SEQ, &file));
         let batch = self.read(piece, &columns).await?;
-        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            self.remember(field, column);
-        }
+        self.remember_all(&batch);
         let times = batch
             .column_by_name(schema::TIMESTAMP)
             .and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
@@ -175,10 +184,7 @@ impl Selected {
             async move { selected.read(&piece, &columns).await }
         });
         for batch in shared(reading).await? {
-            let batch = batch?;
-            for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-                self.remember(field, column);
-            }
+            self.remember_all(&batch?);
         }
         Ok(())
     }
@@ -191,8 +197,7 @@ impl Selected {
             .await?;
         // What is found out about these rows is told by their places.
         if batches.iter().map(RecordBatch::num_rows).sum::<usize>() != self.count() {
-            let what = "has more or fewer rows than were selected";
-            return Err(piece.columns_error(ColumnsError::new("a column", what)));
+            return Err(wrong_row_count(piece));
         }
         match batches.as_slice() {
             [only] => Ok(only.clone()),
@@ -276,34 +281,63 @@ async fn check(
     wanted: &[usize],
 ) -> Result<(), StoreError> {
     let columns = physical_of(&stage.schema, &piece.schema());
-    let batch = if columns.is_empty() {
+    if columns.is_empty() {
         // A predicate of no column, such as `1 = 2`.
-        empty_columns(selected.count())?
-    } else {
-        selected.read(piece, &columns).await?
-    };
-    let logical = to_logical(piece, &stage.schema, &batch)?;
-    let mut passed: Option<BooleanArray> = None;
-    for predicate in &stage.predicates {
-        let mask = evaluate(predicate.as_ref(), &logical)?;
-        passed = Some(match passed {
-            Some(before) => and(&before, &mask).map_err(|err| internal("join masks", err))?,
-            None => mask,
-        });
+        let passed = stage.passed(piece, &empty_columns(selected.count())?)?;
+        return selected.refine(passed);
     }
-    let read = columns
-        .iter()
-        .zip(batch.schema_ref().fields())
-        .zip(batch.columns());
-    for ((index, field), column) in read {
-        if wanted.contains(index) {
-            selected.remember(field, column);
+    let kept = (0..columns.len()).filter(|index| wanted.contains(&columns[*index]));
+    let kept: Vec<usize> = kept.collect();
+    let mut batches = selected.stream(piece, &columns, CHECKED_ROWS)?;
+    let mut passed = BooleanBufferBuilder::new(selected.count());
+    let mut passing: Vec<RecordBatch> = Vec::new();
+    while let Some(batch) = batches.try_next().await? {
+        let mask = stage.passed(piece, &batch)?;
+        passed.append_buffer(mask.values());
+        if !kept.is_empty() && mask.true_count() > 0 {
+            let batch = batch.project(&kept);
+            let batch = batch.and_then(|batch| filter_record_batch(&batch, &mask));
+            passing.push(batch.map_err(|err| internal("keep rows that match", err))?);
         }
     }
-    match passed {
-        Some(mask) => selected.refine(mask),
-        None => Ok(()),
+    drop(batches);
+    if passed.len() != selected.count() {
+        return Err(wrong_row_count(piece));
     }
+    selected.refine(BooleanArray::new(passed.finish(), None))?;
+    let Some(first) = passing.first() else {
+        return Ok(());
+    };
+    let read = concat_batches(&first.schema(), &passing);
+    selected.remember_all(&read.map_err(|err| internal("join batches", err))?);
+    Ok(())
+}
+
+impl Stage {
+    /// Which rows of some physical columns pass.
+    fn passed(&self, piece: &Piece, batch: &RecordBatch) -> Result<BooleanArray, StoreError> {
+        let logical = to_logical(piece, &self.schema, batch)?;
+        self.passing(&logical)
+    }
+
+    /// Which rows of the stage's logical columns pass; none is null.
+    pub(super) fn passing(&self, logical: &RecordBatch) -> Result<BooleanArray, StoreError> {
+        let mut passed: Option<BooleanArray> = None;
+        for predicate in &self.predicates {
+            let mask = evaluate(predicate.as_ref(), logical)?;
+            passed = Some(match passed {
+                Some(before) => and(&before, &mask).map_err(|err| internal("join masks", err))?,
+                None => mask,
+            });
+        }
+        let everything = || BooleanArray::from(vec![true; logical.num_rows()]);
+        Ok(passed.unwrap_or_else(everything))
+    }
+}
+
+fn wrong_row_count(piece: &Piece) -> StoreError {
+    let what = "has more or fewer rows than were selected";
+    piece.columns_error(ColumnsError::new("a column", what))
 }
 
 fn evaluate(predicate: &dyn PhysicalExpr, batch: &RecordBatch) -> Result<BooleanArray, StoreError> {

@@ -9,10 +9,11 @@ use lru::LruCache;
 
 /// For each so many bytes of the limit one place is remembered that was asked for. Those of a block
 /// are a few, so that what was asked for just once is forgotten about when it would no longer be kept.
-const BYTES_OF_A_PLACE: usize = 1 << 16;
+const BYTES_OF_A_PLACE: usize = 1 << 14;
 
-/// One query may fill this part of the cache, so that one that reads everything leaves what others
-/// come back to.
+/// One query may use this part of the cache, so that one that reads everything leaves what others
+/// come back to. What it finds there counts like what it adds: otherwise, run again and again, it
+/// would each time add what came last and lose what came first.
 const PART_OF_A_QUERY: usize = 2;
 
 /// What a kept column is known by.
@@ -72,7 +73,7 @@ impl BlockCache {
 #[derive(Debug)]
 pub(crate) struct QueryBlocks {
     cache: Arc<BlockCache>,
-    /// What the query may still add.
+    /// What the query may still add, after all that it has found.
     bytes_left: AtomicUsize,
 }
 
@@ -106,9 +107,17 @@ impl QueryBlocks {
     /// What is kept at some places.
     pub(super) fn get(&self, places: impl Iterator<Item = BlockColumn>) -> Vec<Option<ArrayRef>> {
         let mut state = self.cache.state();
-        places
+        let found: Vec<Option<ArrayRef>> = places
             .map(|place| state.columns.get(&place).cloned())
-            .collect()
+            .collect();
+        drop(state);
+        let bytes = bytes_of(found.iter().flatten());
+        let less = |left: usize| Some(left.saturating_sub(bytes));
+        // Never fails: it always has a new value.
+        let _before = self
+            .bytes_left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        found
     }
 
     /// Keeps a column when this query may.
@@ -141,8 +150,8 @@ impl QueryBlocks {
     }
 }
 
-fn bytes_of(columns: &[ArrayRef]) -> usize {
-    let columns = columns.iter();
+fn bytes_of<'a>(columns: impl IntoIterator<Item = &'a ArrayRef>) -> usize {
+    let columns = columns.into_iter();
     columns.map(|column| column.get_array_memory_size()).sum()
 }
 
@@ -164,6 +173,20 @@ mod tests {
     fn kept(query: &QueryBlocks, blocks: impl Iterator<Item = usize>) -> Vec<bool> {
         let found = query.get(blocks.map(place));
         found.iter().map(Option::is_some).collect()
+    }
+
+    #[test]
+    fn what_a_query_finds_counts_like_what_it_adds() {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1; 100]));
+        let cache = Arc::new(BlockCache::new(4 * column.get_array_memory_size()));
+        let first = cache.for_query();
+        first.keep(place(0), &column);
+        let second = cache.for_query();
+        assert_eq!(kept(&second, 0..1), [true]);
+        for block in 1..3 {
+            second.keep(place(block), &column);
+        }
+        assert_eq!(kept(&first, 0..3), [true, true, false]);
     }
 
     #[test]

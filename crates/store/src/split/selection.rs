@@ -7,10 +7,11 @@
 //! that are not selected are dropped here.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::iter::Peekable;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder};
-use arrow::compute::filter_record_batch;
+use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBufferBuilder};
+use arrow::compute::interleave;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -26,6 +27,9 @@ use crate::index::BLOCK_ROWS;
 /// The mean length of a run, in rows, below which the decoder would read everything in between: the
 /// default of its `RowSelectionPolicy`.
 const SHORT_RUN: usize = 32;
+
+/// Decoded blocks of which one batch is made, bytes, about.
+const MAX_GATHERED_BYTES: usize = 16 << 20;
 
 /// The selected rows of a row group.
 pub(super) enum SelectedRows {
@@ -56,7 +60,8 @@ impl SelectedRows {
         });
         let is_worth_it = 2 * cache.worth_a_block(places) > blocks.len();
         if is_worth_it || has_short_runs(&selection) {
-            let blocks = SelectedBlocks::open(file, group, columns, blocks, cache).await?;
+            let blocks =
+                SelectedBlocks::open(file, group, columns, blocks, batch_rows, cache).await?;
             return Ok(Self::Blocks(blocks));
         }
         let batches = decode(file, group, columns.into_iter(), batch_rows, selection).await?;
@@ -75,15 +80,18 @@ impl Iterator for SelectedRows {
     }
 }
 
-/// The selected rows of a row group: a batch for each block that has any.
+/// The selected rows of a row group: a batch for each whole block, one for several of which some rows
+/// are selected.
 pub(super) struct SelectedBlocks {
     file: u64,
     group: usize,
     /// The physical columns that are read.
     columns: Vec<usize>,
     schema: SchemaRef,
-    blocks: std::vec::IntoIter<Block>,
+    blocks: Peekable<std::vec::IntoIter<Block>>,
     decoders: Vec<Decoder>,
+    /// The most rows of a batch of several blocks.
+    batch_rows: usize,
     cache: Arc<QueryBlocks>,
 }
 
@@ -96,6 +104,20 @@ struct Block {
     selected: Option<BooleanArray>,
     /// Its columns, as far as they were in the cache.
     columns: Vec<Option<ArrayRef>>,
+}
+
+impl Block {
+    /// How many of its rows are selected.
+    fn selected_rows(&self) -> usize {
+        let selected = self.selected.as_ref();
+        selected.map_or(self.rows, BooleanArray::true_count)
+    }
+
+    /// Memory that its columns take, bytes.
+    fn bytes(&self) -> usize {
+        let columns = self.columns.iter().flatten();
+        columns.map(|column| column.get_array_memory_size()).sum()
+    }
 }
 
 /// Decodes columns of blocks that were not in the cache.
@@ -113,6 +135,7 @@ impl SelectedBlocks {
         group: usize,
         columns: Vec<usize>,
         mut blocks: Vec<Block>,
+        batch_rows: usize,
         cache: Arc<QueryBlocks>,
     ) -> Result<Self, ParquetError> {
         debug_assert!(columns.is_sorted_by(|a, b| a < b), "{columns:?}");
@@ -151,14 +174,80 @@ impl SelectedBlocks {
             group,
             schema: Arc::new(file.schema().project(&columns)?),
             columns,
-            blocks: blocks.into_iter(),
+            blocks: blocks.into_iter().peekable(),
             decoders,
+            batch_rows,
             cache,
         })
     }
 
-    /// The selected rows of `block`, all columns together.
-    fn read(&mut self, mut block: Block) -> Result<RecordBatch, ArrowError> {
+    /// The selected rows of the next blocks: of one that is whole, or of several as far as their rows
+    /// fit into a batch.
+    fn next_batch(&mut self) -> Option<Result<RecordBatch, ArrowError>> {
+        let first = self.blocks.next()?;
+        Some(self.gather(first).and_then(|blocks| self.read(blocks)))
+    }
+
+    /// The columns of `first` and, when it is not whole, of those that follow, as far as their rows fit
+    /// into a batch and their columns into the memory for one.
+    fn gather(&mut self, mut first: Block) -> Result<Vec<Block>, ArrowError> {
+        self.complete(&mut first)?;
+        let is_whole = first.selected.is_none();
+        let (mut rows, mut bytes) = (first.selected_rows(), first.bytes());
+        let mut blocks = vec![first];
+        while !is_whole
+            && bytes < MAX_GATHERED_BYTES
+            && let Some(mut block) = self.blocks.next_if(|next| {
+                next.selected.is_some() && rows + next.selected_rows() <= self.batch_rows
+            })
+        {
+            self.complete(&mut block)?;
+            rows += block.selected_rows();
+            bytes += block.bytes();
+            blocks.push(block);
+        }
+        Ok(blocks)
+    }
+
+    fn read(&self, mut blocks: Vec<Block>) -> Result<RecordBatch, ArrowError> {
+        let schema = Arc::clone(&self.schema);
+        if let [
+            Block {
+                selected: None,
+                rows,
+                columns,
+                ..
+            },
+        ] = blocks.as_mut_slice()
+        {
+            let columns = columns.drain(..).flatten().collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(*rows));
+            return RecordBatch::try_new_with_options(schema, columns, &options);
+        }
+        // Which row of which block; one step for each column, however many blocks there are.
+        let places: Vec<(usize, usize)> = blocks
+            .iter()
+            .enumerate()
+            .flat_map(|(index, block)| {
+                let selected = block.selected.iter();
+                let rows = selected.flat_map(|selected| selected.values().set_indices());
+                rows.map(move |row| (index, row))
+            })
+            .collect();
+        let columns = (0..self.columns.len()).map(|column| {
+            let of_blocks = blocks.iter();
+            let of_blocks: Vec<&dyn Array> = of_blocks
+                .filter_map(|block| block.columns[column].as_deref())
+                .collect();
+            interleave(&of_blocks, &places)
+        });
+        let columns = columns.collect::<Result<Vec<ArrayRef>, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+        RecordBatch::try_new_with_options(schema, columns, &options)
+    }
+
+    /// Decodes the columns of a block that were not in the cache.
+    fn complete(&mut self, block: &mut Block) -> Result<(), ArrowError> {
         for decoder in &mut self.decoders {
             if decoder.blocks.front() != Some(&block.number) {
                 continue;
@@ -182,14 +271,7 @@ impl SelectedBlocks {
                 block.columns[*index] = Some(Arc::clone(column));
             }
         }
-        let columns = block.columns.into_iter().flatten().collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(block.rows));
-        let schema = Arc::clone(&self.schema);
-        let whole = RecordBatch::try_new_with_options(schema, columns, &options)?;
-        match block.selected {
-            None => Ok(whole),
-            Some(selected) => filter_record_batch(&whole, &selected),
-        }
+        Ok(())
     }
 }
 
@@ -197,11 +279,10 @@ impl Iterator for SelectedBlocks {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let block = self.blocks.next()?;
-        let read = self.read(block);
+        let read = self.next_batch()?;
         if read.is_err() {
             // What follows could be rows of another block.
-            self.blocks = Vec::new().into_iter();
+            self.blocks = Vec::new().into_iter().peekable();
         }
         Some(read)
     }
@@ -260,7 +341,7 @@ fn whole_blocks(blocks: &[usize], rows: usize) -> RowSelection {
     selection.into()
 }
 
-/// Batches of the selected rows, of the physical columns `columns`.
+/// Batches of the selected rows, of the physical columns `columns`; of all rows without any detour.
 async fn decode(
     file: &ParquetFile,
     group: usize,
@@ -270,7 +351,8 @@ async fn decode(
 ) -> Result<ParquetRecordBatchReader, ParquetError> {
     let schema = file.parquet().file_metadata().schema_descr();
     let mask = ProjectionMask::roots(schema, columns);
-    let pages = FetchedPages::fetch(file, group, &mask, Some(&selection)).await?;
+    let selection = Some(selection).filter(|rows| rows.row_count() < file.rows(group));
+    let pages = FetchedPages::fetch(file, group, &mask, selection.as_ref()).await?;
     let levels = parquet_to_arrow_field_levels(schema, mask, None)?;
-    ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, batch_rows, Some(selection))
+    ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, batch_rows, selection)
 }
