@@ -1,8 +1,8 @@
 //! The most frequent values of one field, counted exactly while they fit into memory.
 
-use std::collections::HashMap;
-
 use datafusion::arrow::array::{Array, StringArray};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 /// What an entry takes besides its text, bytes.
 const ENTRY_BYTES: usize = 64;
@@ -11,7 +11,7 @@ const ENTRY_BYTES: usize = 64;
 /// values stay, the counts are lower bounds from then on, and the result says so.
 #[derive(Debug, Clone)]
 pub struct ValueCounts {
-    counts: HashMap<Box<str>, u64>,
+    counts: HashMap<Box<str>, u64, RandomState>,
     bytes: usize,
     limit_bytes: usize,
     missing: u64,
@@ -41,7 +41,7 @@ impl ValueCounts {
     /// Counts within about `limit_bytes` of memory.
     pub fn new(limit_bytes: usize) -> Self {
         Self {
-            counts: HashMap::new(),
+            counts: HashMap::default(),
             bytes: 0,
             limit_bytes,
             missing: 0,
@@ -76,21 +76,41 @@ impl ValueCounts {
             *known += count;
             return;
         }
+        let before = self.counts.len();
         self.counts.insert(value.into(), count);
-        self.bytes += value.len() + ENTRY_BYTES;
-        self.distinct = self.distinct.max(self.counts.len());
-        if self.bytes > self.limit_bytes {
-            self.forget_rare();
-        }
+        self.grown(before, value.len());
+    }
+
+    /// Counts `count` records without a value.
+    pub fn add_missing(&mut self, count: u64) {
+        self.missing += count;
     }
 
     /// Adds what was counted elsewhere, of other records.
-    pub fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, mut other: Self) {
+        if other.counts.len() > self.counts.len() {
+            std::mem::swap(&mut self.counts, &mut other.counts);
+            std::mem::swap(&mut self.bytes, &mut other.bytes);
+        }
         self.missing += other.missing;
         self.forgotten += other.forgotten;
         self.distinct = self.distinct.max(other.distinct);
         for (value, count) in other.counts {
-            self.add(&value, count);
+            let (before, length) = (self.counts.len(), value.len());
+            *self.counts.entry(value).or_insert(0) += count;
+            self.grown(before, length);
+        }
+    }
+
+    /// Takes account of a value of `length` bytes, when it has come to the `before` that there were.
+    fn grown(&mut self, before: usize, length: usize) {
+        if self.counts.len() == before {
+            return;
+        }
+        self.bytes += length + ENTRY_BYTES;
+        self.distinct = self.distinct.max(self.counts.len());
+        if self.bytes > self.limit_bytes {
+            self.forget_rare();
         }
     }
 
@@ -113,9 +133,15 @@ impl ValueCounts {
     /// The `limit` most frequent values.
     pub fn top(self, limit: usize) -> TopValues {
         let mut values: Vec<(Box<str>, u64)> = self.counts.into_iter().collect();
-        values.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let by_rank =
+            |a: &(Box<str>, u64), b: &(Box<str>, u64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0));
+        // Most often there are few to be listed of very many.
+        if limit > 0 && limit < values.len() {
+            values.select_nth_unstable_by(limit - 1, by_rank);
+        }
         let rest: u64 = values.iter().skip(limit).map(|(_, count)| count).sum();
         values.truncate(limit);
+        values.sort_unstable_by(by_rank);
         TopValues {
             values: values
                 .into_iter()

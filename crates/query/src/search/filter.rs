@@ -60,6 +60,16 @@ pub fn group_value(field: &str) -> Result<Expr, SyntaxError> {
     })
 }
 
+/// The columns of which the first that is not null is what [`group_value`] gives, if it is that of any.
+pub fn group_columns(field: &str) -> Option<Vec<String>> {
+    match Field::named(field) {
+        Field::Body => Some(vec![schema::BODY.to_owned()]),
+        Field::Text(column) => Some(vec![column.to_owned()]),
+        Field::Attribute(columns) => Some(columns),
+        _ => None,
+    }
+}
+
 /// The first of the columns that is not null. Spelled out, since `coalesce` only runs where an
 /// optimizer has rewritten it.
 fn first_present(columns: &[String]) -> Result<Expr, SyntaxError> {

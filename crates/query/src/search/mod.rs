@@ -11,7 +11,7 @@ pub mod parser;
 use datafusion::logical_expr::Expr;
 
 pub use ast::Query;
-pub use filter::group_value;
+pub use filter::{group_columns, group_value};
 pub use parser::parse;
 
 use crate::error::SyntaxError;

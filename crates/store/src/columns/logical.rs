@@ -68,6 +68,26 @@ pub(crate) fn physical_columns(name: &str, file: &Schema) -> Vec<usize> {
     }
 }
 
+/// The indices of the physical columns that a row's text in the logical column `name` comes from: from
+/// the only one that has a value there. `None` when the text is made of them in another way.
+pub(crate) fn text_columns(name: &str, file: &Schema) -> Option<Vec<usize>> {
+    let is_made = [
+        schema::ATTRIBUTES,
+        schema::RESOURCE,
+        schema::SCOPE_ATTRIBUTES,
+    ]
+    .contains(&name);
+    let columns = physical_columns(name, file);
+    let as_stored = virtual_column(name).is_some() || (!is_made && columns.len() == 1);
+    as_stored.then_some(columns)
+}
+
+/// Whether such a column has the texts as they are.
+pub(crate) fn has_texts_as_stored(name: &str, column: &Field) -> bool {
+    let is_overflow = virtual_column(name).is_some() && Promotion::from_field(column).is_none();
+    *column.data_type() == DataType::Utf8 && !is_overflow
+}
+
 fn promotions(file: &Schema) -> impl Iterator<Item = (usize, Promotion)> {
     let fields = file.fields().iter().enumerate();
     fields.filter_map(|(index, field)| Some((index, Promotion::from_field(field)?)))
@@ -178,23 +198,29 @@ fn virtual_numbers(
         && overflows.null_count() == overflows.len()
     {
         let values = batch.column(index);
-        let numbers: Option<Float64Array> = match promotion.kind {
-            ColumnType::Int => Some(values.as_primitive::<Int64Type>().unary(|n| n as f64)),
-            ColumnType::Double => Some(
-                values
-                    .as_primitive::<Float64Type>()
-                    .unary_opt(|n| n.is_finite().then_some(n)),
-            ),
-            ColumnType::String | ColumnType::Bool => None,
-        };
-        if let Some(numbers) = numbers {
-            return Ok(Arc::new(numbers));
+        match promotion.kind {
+            ColumnType::Int => {
+                let numbers = values.as_primitive::<Int64Type>();
+                return Ok(Arc::new(numbers.unary::<_, Float64Type>(|n| n as f64)));
+            }
+            ColumnType::Double => return Ok(finite(values)),
+            ColumnType::String | ColumnType::Bool => {}
         }
     }
     let texts = virtual_values(family, overflow, key, batch)?;
     let numbers = texts.as_string::<i32>().iter();
     let numbers: Float64Array = numbers.map(|text| query::units::number(text?)).collect();
     Ok(Arc::new(numbers))
+}
+
+/// Doubles without those that are no numbers.
+fn finite(column: &ArrayRef) -> ArrayRef {
+    let numbers = column.as_primitive::<Float64Type>();
+    let others = numbers.values().iter().filter(|n| !n.is_finite());
+    match others.count() {
+        0 => Arc::clone(column),
+        _ => Arc::new(numbers.unary_opt::<_, Float64Type>(|n| n.is_finite().then_some(n))),
+    }
 }
 
 fn as_text(kind: ColumnType, column: &ArrayRef) -> Result<ArrayRef, ColumnsError> {

@@ -324,6 +324,27 @@ impl<'a> BlockLookup<'a> {
         Ok(found)
     }
 
+    /// How many values of `column` are listed.
+    ///
+    /// # Errors
+    ///
+    /// The index is damaged.
+    pub(crate) fn count_values(&self, column: &str) -> Result<usize, IndexError> {
+        let mut count = 0;
+        for listed in listed_as(column) {
+            let beginning = pair(listed, "");
+            count += match self.terms {
+                Terms::Split(index) => index.count_terms(IndexField::Pairs, &beginning)?,
+                Terms::Memory(terms) => {
+                    let dictionary = terms.dictionary(IndexField::Pairs);
+                    let behind = format!("{beginning}{}", char::MAX);
+                    dictionary.lower_bound(&behind) - dictionary.lower_bound(&beginning)
+                }
+            };
+        }
+        Ok(count)
+    }
+
     /// Visits the values of `column` that begin with `prefix` and lie in a block of `within`,
     /// ascending, until `visit` breaks; of levels first those of numbers, then those of texts.
     /// Values that are not listed ([`BlockLookup::unlisted`]) are not among them.
@@ -669,6 +690,8 @@ mod tests {
                 values
             };
             assert_eq!(listed("attr.route", "", &[0, 1, 2], 9), ["/a b", "/c"]);
+            assert_eq!(lookup.count_values("attr.route").unwrap(), 2);
+            assert_eq!(lookup.count_values("attr.id").unwrap(), 0);
             assert_eq!(listed("attr.route", "", &[0, 1, 2], 1), ["/a b"]);
             assert_eq!(listed("attr.route", "", &[1, 2], 9), ["/c"]);
             assert_eq!(listed("attr.route", "/c", &[0, 2], 9), ["/c"]);

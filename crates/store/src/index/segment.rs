@@ -410,6 +410,22 @@ impl BlockIndex {
         Ok(())
     }
 
+    /// How many terms begin with `prefix`.
+    pub(super) fn count_terms(&self, kind: IndexField, prefix: &str) -> Result<usize, IndexError> {
+        let terms = self.inverted(kind).terms();
+        let place = |from: &[u8]| -> Result<u64, IndexError> {
+            let range = terms.range().ge(from);
+            let mut stream = range.into_stream().map_err(IndexError::from_display)?;
+            Ok(match stream.advance() {
+                true => stream.term_ord(),
+                false => terms.num_terms() as u64,
+            })
+        };
+        // No text of UTF-8 is behind this one and begins with the prefix.
+        let behind = [prefix.as_bytes(), &[0xff]].concat();
+        Ok(place(&behind)?.saturating_sub(place(prefix.as_bytes())?) as usize)
+    }
+
     /// Visits the terms that begin with `prefix` and occur in a block of `within`, ascending, until
     /// `visit` breaks.
     pub(super) fn each_term(

@@ -40,7 +40,7 @@ pub(super) struct ScanExec {
     pub(super) filter: Arc<Filter>,
     pub(super) stats: Arc<ScanStats>,
     pub(super) on_damage: OnDamage,
-    schema: SchemaRef,
+    pub(super) schema: SchemaRef,
     /// By all partitions together.
     found: Arc<FoundBlocks>,
     /// Any this many rows are enough.
@@ -76,6 +76,14 @@ impl ScanExec {
     /// The same scan of which only the first `limit` rows in `order` are wanted.
     pub(super) fn with_top(&self, limit: usize, order: Order) -> Self {
         Self {
+            top: Some((limit, order)),
+            ..self.again()
+        }
+    }
+
+    /// The same scan, for a node that reads its pieces in another way.
+    pub(super) fn again(&self) -> Self {
+        Self {
             table: self.table,
             snapshot: Arc::clone(&self.snapshot),
             filter: Arc::clone(&self.filter),
@@ -84,23 +92,36 @@ impl ScanExec {
             schema: Arc::clone(&self.schema),
             found: Arc::clone(&self.found),
             limit: self.limit,
-            top: Some((limit, order)),
+            top: self.top,
             properties: Arc::clone(&self.properties),
         }
     }
 
-    fn batches(&self, share: Share) -> Result<BoxStream<'static, Result<RecordBatch>>, StoreError> {
-        let order = self.top.map_or(Order::Newest, |(_, order)| order);
-        let pieces = Pieces::shared_out(
+    /// Whether every matching row is wanted.
+    pub(super) fn is_of_all_rows(&self) -> bool {
+        self.limit.is_none() && self.top.is_none()
+    }
+
+    /// How many tasks share the pieces.
+    pub(super) fn tasks(&self) -> usize {
+        self.properties.output_partitioning().partition_count()
+    }
+
+    /// The pieces that one task visits.
+    pub(super) fn pieces(&self, share: Share) -> Result<Pieces, StoreError> {
+        Pieces::shared_out(
             &self.snapshot,
             Arc::clone(&self.filter),
-            order,
+            self.top.map_or(Order::Newest, |(_, order)| order),
             (share, Arc::clone(&self.found)),
             Arc::clone(&self.stats),
             self.on_damage,
-        )?;
+        )
+    }
+
+    fn batches(&self, share: Share) -> Result<BoxStream<'static, Result<RecordBatch>>, StoreError> {
         let reading = Reading {
-            pieces,
+            pieces: self.pieces(share)?,
             filter: Arc::clone(&self.filter),
             top: self.top.map(|(limit, order)| Top::new(limit, order, None)),
             schema: Arc::clone(&self.schema),
@@ -117,7 +138,8 @@ impl ScanExec {
     }
 }
 
-fn properties(schema: &SchemaRef, tasks: usize) -> Arc<PlanProperties> {
+/// Of a node that gives batches of `schema` by so many tasks, in no order.
+pub(super) fn properties(schema: &SchemaRef, tasks: usize) -> Arc<PlanProperties> {
     Arc::new(
         PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(schema)),
@@ -282,7 +304,7 @@ impl ExecutionPlan for ScanExec {
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let share = Share {
             index: partition,
-            of: self.properties.output_partitioning().partition_count(),
+            of: self.tasks(),
         };
         let batches = self
             .batches(share)

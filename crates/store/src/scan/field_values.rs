@@ -1,12 +1,14 @@
 //! The values of fields as text, read from the matching rows of a piece.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::ExprSchemable;
-use datafusion::physical_expr::utils::reassign_expr_columns;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_plan::PhysicalExpr;
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -63,6 +65,27 @@ impl FieldValues {
             .collect::<Result<_, _>>()
             .map_err(query_error)?;
         Ok(Self { schema, values })
+    }
+
+    /// Some of the fields, by their places.
+    ///
+    /// # Errors
+    ///
+    /// A place that is none.
+    pub(super) fn of(&self, places: &[usize]) -> Result<Self, StoreError> {
+        let values = places.iter().filter_map(|place| self.values.get(*place));
+        let values: Vec<Arc<dyn PhysicalExpr>> = values.cloned().collect();
+        let used: HashSet<Column> = values.iter().flat_map(collect_columns).collect();
+        let is_used = |field: &FieldRef| used.iter().any(|column| column.name() == field.name());
+        let fields = self.schema.fields().iter().filter(|field| is_used(field));
+        let schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
+        let values = values.into_iter();
+        let values = values.map(|value| reassign_expr_columns(value, &schema));
+        let values = values.collect::<Result<_, _>>();
+        Ok(Self {
+            values: values.map_err(|err| internal("read some fields", err))?,
+            schema,
+        })
     }
 
     /// The logical columns that the fields are made of.

@@ -21,6 +21,8 @@ mod facets;
 mod field_names;
 mod field_values;
 mod filter;
+mod group_counts;
+mod group_table;
 mod histogram;
 mod level_counts;
 mod log_plans;

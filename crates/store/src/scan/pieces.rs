@@ -21,7 +21,11 @@ use crate::columns::{ColumnsError, RowsInMemory};
 use crate::error::StoreError;
 use crate::index::{BLOCK_ROWS, BlockLookup, BlockSet, IdBlocks, Terms};
 use crate::search::Order;
-use crate::split::{ParquetFile, QueryBlocks, Split};
+use crate::split::{ParquetFile, QueryBlocks, Split, ValueRows};
+
+/// Values are counted by their lists when at least so large a part of a row group's rows is selected
+/// (one of so many).
+const PART_FOR_LISTS: usize = 4;
 
 /// Rows that are read together.
 #[derive(Debug, Clone)]
@@ -97,8 +101,7 @@ impl Piece {
     }
 
     /// The physical columns at the indices `columns`, which ascend, of the selected rows, in batches
-    /// of at most `batch_rows` rows or a block. A whole row group does not pass through the cache:
-    /// scans of everything would fill it with what nobody comes back to.
+    /// of at most `batch_rows` rows or a block.
     pub(super) fn stream(
         &self,
         columns: &[usize],
@@ -107,13 +110,7 @@ impl Piece {
     ) -> Result<BoxStream<'static, Result<RecordBatch, StoreError>>, StoreError> {
         match &self.rows {
             Rows::Encoded(file, group, cache) => {
-                let is_whole = selection.row_count() == file.rows(*group);
-                Ok(match is_whole {
-                    true => file.read(*group, columns, batch_rows),
-                    false => {
-                        file.read_selected(*group, columns, selection.clone(), batch_rows, cache)
-                    }
-                })
+                Ok(file.read_selected(*group, columns, selection.clone(), batch_rows, cache))
             }
             Rows::Open(batch) => {
                 let selected = batch
@@ -122,6 +119,28 @@ impl Piece {
                     .map_err(|err| internal("read open rows", err))?;
                 Ok(stream::iter([Ok(selected)]).boxed())
             }
+        }
+    }
+
+    /// What `selection` has of the values that the file lists for the logical text column `name`;
+    /// `None` when it does not list them, or so few rows are selected that their blocks, which may be
+    /// kept, are read sooner than the whole column.
+    ///
+    /// # Errors
+    ///
+    /// Damage, or the file cannot be read.
+    pub(super) async fn listed_values(
+        &self,
+        name: &str,
+        selection: &RowSelection,
+    ) -> Result<Option<ValueRows>, StoreError> {
+        match &self.rows {
+            Rows::Encoded(file, group, _)
+                if selection.row_count() * PART_FOR_LISTS >= file.rows(*group) =>
+            {
+                file.listed_values(*group, name, selection).await
+            }
+            _ => Ok(None),
         }
     }
 

@@ -13,6 +13,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use query::error::SyntaxError;
 use regex::Regex;
 
+use super::group_counts::CountGroups;
 use super::tasks::TASKS;
 use super::top::PushDownTop;
 use crate::error::{Position, QueryError, StoreError};
@@ -35,6 +36,7 @@ static TEMPLATE: LazyLock<SessionState> = LazyLock::new(|| {
         .with_config(config)
         .with_default_features()
         .with_physical_optimizer_rule(Arc::new(PushDownTop))
+        .with_physical_optimizer_rule(Arc::new(CountGroups))
         .build();
     let context = SessionContext::new_with_state(state);
     for function in query::functions::all() {

@@ -24,6 +24,7 @@ use crate::search::{
 use crate::split::tests::written;
 use crate::split::{RowGroup, Split, SplitSource};
 
+mod counts;
 mod exploration;
 
 type Rows = Vec<(Seq, LogRecord)>;

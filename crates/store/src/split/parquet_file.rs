@@ -174,7 +174,7 @@ impl ParquetFile {
         first..first + blocks_of(self.rows(group))
     }
 
-    fn leaf(&self, name: &str) -> Option<usize> {
+    pub(super) fn leaf(&self, name: &str) -> Option<usize> {
         let columns = self.metadata.parquet_schema().columns();
         columns
             .iter()
