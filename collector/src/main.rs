@@ -24,8 +24,14 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 
+/// A row group's columns are made by one thread and given back by another, which leaves holes of every
+/// size: jemalloc keeps fewer of them than glibc does (`docs/adr/0008-allocator.md`). Its options are
+/// in `.cargo/config.toml`.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
-    bound_arenas();
     // One TLS stack for everything that dials out: rustls with ring.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -47,21 +53,3 @@ fn main() -> ExitCode {
         }
     }
 }
-
-/// Lets the C library keep one arena of memory for each core instead of eight.
-///
-/// A row group's columns are made by one thread and given back by another, so that each arena ends
-/// up holding as much as the largest of them: the default's peak was 2.3 times as high. With a single
-/// one, threads that share a query's work wait for its lock (`docs/benchmarks.md`).
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[allow(unsafe_code, reason = "the C library has no other way to be told")]
-fn bound_arenas() {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let arenas = libc::c_int::try_from(cores).unwrap_or(libc::c_int::MAX);
-    // SAFETY: mallopt takes two numbers and no pointer, and no other thread runs yet. A refusal
-    // leaves the default.
-    let _accepted = unsafe { libc::mallopt(libc::M_ARENA_MAX, arenas) };
-}
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn bound_arenas() {}

@@ -33,6 +33,7 @@ pub async fn test(root: &Path) -> anyhow::Result<()> {
 ///
 /// When a check fails.
 pub async fn lint(root: &Path) -> anyhow::Result<()> {
+    Prerequisite::Make.ensure().await?;
     crate::dependencies::check(root).await?;
     crate::own_metrics::check(root)?;
     let mut format = workspace::cargo(root);
@@ -66,6 +67,7 @@ pub async fn ci(root: &Path) -> anyhow::Result<()> {
 }
 
 async fn run_tests(root: &Path) -> anyhow::Result<Vec<Outcome>> {
+    Prerequisite::Make.ensure().await?;
     Prerequisite::Postgres.ensure().await?;
     let has_ui = workspace::ui(root).join("package.json").is_file();
     if has_ui {

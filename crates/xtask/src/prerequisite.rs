@@ -12,6 +12,8 @@ use crate::postgres::Binaries;
 /// Something that Debian packages and we do not build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prerequisite {
+    /// Builds the server's memory allocator, which is C.
+    Make,
     /// Node.js with npm: builds the web UI.
     Node,
     /// The PostgreSQL server: the task API's primary and replica.
@@ -25,6 +27,7 @@ pub enum Prerequisite {
 impl Prerequisite {
     fn what(self) -> &'static str {
         match self {
+            Self::Make => "make",
             Self::Node => "Node.js with npm",
             Self::Postgres => "the PostgreSQL server",
             Self::Chromium => "the Chromium browser",
@@ -34,6 +37,7 @@ impl Prerequisite {
 
     fn packages(self) -> &'static [&'static str] {
         match self {
+            Self::Make => &["make"],
             Self::Node => &["nodejs", "npm"],
             Self::Postgres => &["postgresql"],
             Self::Chromium => &["chromium"],
@@ -44,6 +48,7 @@ impl Prerequisite {
     /// Whether it is installed.
     pub fn is_there(self) -> bool {
         match self {
+            Self::Make => on_path("make"),
             Self::Node => on_path("node") && on_path("npm"),
             Self::Postgres => Binaries::find().is_some(),
             Self::Chromium => on_path("chromium"),

@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use crate::demo::Programs;
+use crate::prerequisite::Prerequisite;
 
 /// The repository's folder.
 ///
@@ -78,6 +79,7 @@ pub async fn build_example(root: &Path, example: &str) -> anyhow::Result<PathBuf
 
 /// Builds targets of the workspace; names and files of the programs among them.
 async fn build_targets(root: &Path, targets: &[&str]) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    Prerequisite::Make.ensure().await?;
     let mut command = cargo(root);
     command.args(["build", "--workspace"]).args(targets);
     command.args(["--message-format", "json-render-diagnostics"]);
