@@ -1,6 +1,7 @@
 //! Corpora of log records: made and sent by the load generator, with what queries must find in them.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -175,6 +176,33 @@ pub(crate) async fn send(
         "{failed} requests were refused for good, the first: {reason:?}"
     );
     Ok(sent)
+}
+
+/// Appends the body of a corpus file's next request to `bodies`; how many items it has, `None` at the
+/// end of the file. Before each body are its length, its items and its uncompressed length: `u32`,
+/// little-endian.
+///
+/// # Errors
+///
+/// The file cannot be read or is no corpus.
+pub(crate) fn read_request(
+    file: &mut impl Read,
+    bodies: &mut Vec<u8>,
+) -> anyhow::Result<Option<u32>> {
+    let mut header = [0; 12];
+    match file.read_exact(&mut header) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error).context("read the corpus"),
+    }
+    let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
+    let items = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+    let read = file
+        .take(u64::from(length))
+        .read_to_end(bodies)
+        .context("read the corpus")?;
+    ensure!(read == length as usize, "the corpus ends inside a request");
+    Ok(Some(items))
 }
 
 /// Runs the generator.

@@ -7,6 +7,7 @@
 
 mod corpus;
 mod logs;
+mod merging;
 mod metrics;
 mod mixed;
 mod process;
@@ -51,6 +52,14 @@ enum Measurement {
         #[arg(long)]
         victoria_metrics: Option<PathBuf>,
     },
+    /// Ingest in many small splits, without and with merging them.
+    Merging {
+        #[command(flatten)]
+        setup: Setup,
+        /// Records of each split before it is merged, rounded up to whole requests.
+        #[arg(long, default_value_t = 32_000)]
+        split_records: u64,
+    },
     /// Ingest at full speed while clients search and follow, beside the same searches when idle.
     Mixed {
         #[command(flatten)]
@@ -87,6 +96,10 @@ async fn main() -> anyhow::Result<()> {
     let _installed = rustls::crypto::ring::default_provider().install_default();
     match Arguments::parse().measurement {
         Measurement::Logs { setup, sizes } => logs::measure(&setup, &sizes).await,
+        Measurement::Merging {
+            setup,
+            split_records,
+        } => merging::measure(&setup, split_records).await,
         Measurement::Metrics {
             setup,
             shape,

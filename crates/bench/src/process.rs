@@ -34,7 +34,7 @@ impl Process {
         Ok(Duration::from_millis(ticks * 1_000 / TICKS_A_SECOND))
     }
 
-    /// The most memory it ever had resident, bytes.
+    /// The most memory it had resident, bytes: ever, or since [`Self::forget_peak`].
     ///
     /// # Errors
     ///
@@ -48,6 +48,16 @@ impl Process {
             .parse()
             .context("read /proc status")?;
         Ok(kib * 1_024)
+    }
+
+    /// From now on [`Self::peak_resident`] knows nothing of what was before.
+    ///
+    /// # Errors
+    ///
+    /// The process is gone.
+    pub(crate) fn forget_peak(self) -> anyhow::Result<()> {
+        let path = format!("/proc/{}/clear_refs", self.0);
+        fs::write(&path, "5").with_context(|| format!("write {path}"))
     }
 
     fn read(self, file: &str) -> anyhow::Result<String> {

@@ -4,12 +4,14 @@
 //! as the server does; so a ratio to it means the same on another machine and another day.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::time::{ClockId, clock_gettime};
+
+use crate::corpus::read_request;
 
 /// Z of a corpus.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +41,7 @@ pub(crate) fn measure(corpus: &Path) -> anyhow::Result<Yardstick> {
     loop {
         bodies.clear();
         // Reading is not part of the yardstick, so it goes on between two measured stretches.
-        while bodies.len() < 64 << 20 && read_body(&mut file, &mut bodies)? {}
+        while bodies.len() < 64 << 20 && read_request(&mut file, &mut bodies)?.is_some() {}
         if bodies.is_empty() {
             return Ok(result);
         }
@@ -49,23 +51,6 @@ pub(crate) fn measure(corpus: &Path) -> anyhow::Result<Yardstick> {
         result.raw_bytes += bodies.len() as u64;
         result.compressed_bytes += compressed.len() as u64;
     }
-}
-
-/// Appends the next frame's body: `u32` length, `u32` items, `u32` raw length, little-endian.
-fn read_body(file: &mut impl Read, bodies: &mut Vec<u8>) -> anyhow::Result<bool> {
-    let mut header = [0; 12];
-    match file.read_exact(&mut header) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false),
-        Err(error) => return Err(error).context("read the corpus"),
-    }
-    let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
-    let read = file
-        .take(u64::from(length))
-        .read_to_end(bodies)
-        .context("read the corpus")?;
-    anyhow::ensure!(read == length as usize, "the corpus ends inside a request");
-    Ok(true)
 }
 
 fn thread_cpu() -> anyhow::Result<Duration> {
