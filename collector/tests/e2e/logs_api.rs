@@ -196,6 +196,60 @@ async fn a_record_is_seen_among_its_neighbours() {
     }
 }
 
+/// How many splits the only service has.
+async fn splits(server: &Process) -> Value {
+    let storage = server.get("/api/v1/storage").await.json();
+    storage["streams"][0]["splits"].clone()
+}
+
+/// The ids of at most `limit` records, newest first, and the cursor to those after them.
+async fn page(server: &Process, limit: usize, cursor: &Value) -> (Vec<String>, Value) {
+    let page = ask(server, "search", json!({"limit": limit, "cursor": cursor})).await;
+    let records = page["records"].as_array().unwrap().iter();
+    let ids = records.map(|record| record["id"].as_str().unwrap().to_owned());
+    (ids.collect(), page["cursor"].clone())
+}
+
+#[tokio::test]
+async fn pages_have_the_same_records_while_others_arrive_and_splits_are_merged() {
+    let server = Server::start().await;
+    let time = now() - 60_000_000_000;
+    // Every time has three records, in different splits, so that pages end amid equal times.
+    for part in 0..6_u64 {
+        let numbers = (part..30).step_by(6);
+        let records = numbers.map(|n| record(time + n / 3, &format!("early {n}"), &[]));
+        send(&server, "shop", records.collect()).await;
+        flush(&server).await;
+    }
+    let (early, _) = page(&server, 100, &Value::Null).await;
+    assert_eq!(early.len(), 30);
+    // They begin with the time and end with the order of receipt, so none is there twice.
+    assert!(early.is_sorted_by(|one, next| one > next), "{early:?}");
+    assert_eq!(splits(&server).await, "6");
+
+    let (mut read, mut cursor) = page(&server, 7, &Value::Null).await;
+    // Merging waits for eight splits. The last of these pages may come while they are merged.
+    for n in 0..2 {
+        let new = vec![record(time + 1_000 + n, "new", &[])];
+        send(&server, "shop", new).await;
+        flush(&server).await;
+        let (more, next) = page(&server, 7, &cursor).await;
+        read.extend(more);
+        cursor = next;
+    }
+    let merges = "watchkeeper_compaction_merges_total{signal=\"logs\"}";
+    until(&server, merges, |merges| merges > 0.0).await;
+    assert_eq!(splits(&server).await, "1");
+    let new = vec![record(time + 2_000, "new and not sealed", &[])];
+    send(&server, "shop", new).await;
+    while !cursor.is_null() && read.len() < 30 {
+        let (more, next) = page(&server, 7, &cursor).await;
+        read.extend(more);
+        cursor = next;
+    }
+    assert_eq!((read, cursor), (early, Value::Null));
+}
+
 /// Records whose files are too large for a socket's buffers.
 async fn send_much(server: &Process) -> usize {
     let time = now();
