@@ -137,6 +137,35 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The text that the bytes are, if they are UTF-8.
+///
+/// Telemetry is nearly all short texts of ASCII, which `from_utf8` reads byte by byte: that was a
+/// thirteenth of what taking in logs costs.
+#[inline]
+#[allow(unsafe_code, reason = "nothing safe tells that ASCII is UTF-8")]
+pub(crate) fn utf8(bytes: &[u8]) -> Option<&str> {
+    if is_ascii(bytes) {
+        // SAFETY: every text of ASCII is one of UTF-8.
+        return Some(unsafe { std::str::from_utf8_unchecked(bytes) });
+    }
+    std::str::from_utf8(bytes).ok()
+}
+
+/// As the standard library's, by words that may overlap at the end instead of byte by byte.
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    const BEYOND_ASCII: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (words, rest) = bytes.as_chunks();
+    let words = words
+        .iter()
+        .fold(0, |bits, word| bits | u64::from_ne_bytes(*word));
+    let end = match bytes.last_chunk() {
+        Some(last) => u64::from_ne_bytes(*last),
+        None => rest.iter().fold(0, |bits, byte| bits | u64::from(*byte)),
+    };
+    (words | end) & BEYOND_ASCII == 0
+}
+
 impl<'a> Content<'a> {
     #[inline]
     pub(crate) fn bytes(self) -> Result<&'a [u8], Irregular> {
@@ -148,7 +177,7 @@ impl<'a> Content<'a> {
 
     #[inline]
     pub(crate) fn text(self) -> Result<&'a str, Irregular> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| Irregular)
+        utf8(self.bytes()?).ok_or(Irregular)
     }
 
     /// Protobuf's narrower integers drop the bits that they have no room for.
@@ -183,5 +212,29 @@ pub(crate) fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Irregular> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(Irregular),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn texts_are_those_of_the_standard_library(
+            text in "[a-zé€😀]{0,30}",
+            bytes in vec(any::<u8>(), 0..40),
+            from in 0..9_usize,
+        ) {
+            // Also texts that begin or end within a character.
+            for bytes in [text.as_bytes(), &bytes] {
+                let bytes = bytes.get(from..).unwrap_or_default();
+                prop_assert_eq!(is_ascii(bytes), bytes.is_ascii());
+                prop_assert_eq!(utf8(bytes), std::str::from_utf8(bytes).ok());
+            }
+        }
     }
 }

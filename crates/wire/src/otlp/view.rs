@@ -2,7 +2,7 @@
 
 use model::Value;
 
-use super::reader::{Content, Fields, Irregular, once};
+use super::reader::{Content, Fields, Irregular, once, utf8};
 
 /// A value that borrows from the message it lies in.
 #[derive(Debug, Clone, Copy)]
@@ -144,7 +144,7 @@ fn short_entry(message: &[u8]) -> Option<Entry<'_>> {
             let (text, []) = short_field(value, STRING_TAG)? else {
                 return None;
             };
-            ValueView::String(std::str::from_utf8(text).ok()?)
+            ValueView::String(utf8(text)?)
         }
         (&BOOL_TAG, [flag @ 0..=1]) => ValueView::Bool(*flag == 1),
         (&INT_TAG, number) => ValueView::Int(short_varint(number)?),
@@ -153,7 +153,7 @@ fn short_entry(message: &[u8]) -> Option<Entry<'_>> {
         }
         _ => return None,
     };
-    Some((std::str::from_utf8(key).ok()?, value))
+    Some((utf8(key)?, value))
 }
 
 /// Tags of a `KeyValue`'s and an `AnyValue`'s fields: number << 3 | wire type.
