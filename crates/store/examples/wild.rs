@@ -164,7 +164,7 @@ async fn measure(records: usize, make: Make) -> anyhow::Result<Cost> {
     store.flush().await?;
     let cpu = cpu_seconds()? - before;
     let memory = memory("VmHWM:")? - resident;
-    let (stored, columns) = splits(&directory.path().join("objects"))?;
+    let (stored, columns) = splits(directory.path())?;
     store.shutdown().await?;
     Ok(Cost {
         sent,

@@ -73,7 +73,7 @@ impl GroupCountExec {
         let sums = all.into_sums().map(|sum| async move { sum() });
         let sums = shared(sums.collect::<Vec<_>>()).await.map_err(external)?;
         let without = (missing > 0).then(|| (new_null_array(&DataType::Utf8, 1), vec![missing]));
-        let sums = sums.into_iter();
+        let sums = sums.into_iter().filter(|(_, rows)| !rows.is_empty());
         let sums = sums.map(|(values, rows)| (Arc::new(values) as ArrayRef, rows));
         let batches = sums.chain(without).map(|(values, rows)| {
             // No count of rows is beyond 63 bits.

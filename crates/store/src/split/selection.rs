@@ -140,6 +140,7 @@ impl SelectedBlocks {
     ) -> Result<Self, ParquetError> {
         debug_assert!(columns.is_sorted_by(|a, b| a < b), "{columns:?}");
         let number = file.number();
+        let is_scan = blocks.iter().all(|block| block.selected.is_none());
         // Most often all columns lack the same blocks.
         let mut lacking: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
         for block in &mut blocks {
@@ -149,7 +150,10 @@ impl SelectedBlocks {
                 block: block.number,
                 column: *column,
             });
-            block.columns = cache.get(places);
+            block.columns = match is_scan {
+                true => cache.get_for_scan(places),
+                false => cache.get(places),
+            };
         }
         for index in 0..columns.len() {
             let lacks = blocks.iter().filter(|block| block.columns[index].is_none());
