@@ -33,7 +33,7 @@ use crate::search::Order;
 const BATCH_ROWS: usize = 8192;
 
 /// Reads the rows of a snapshot that match a filter, as the columns of `schema`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ScanExec {
     pub(super) table: Table,
     pub(super) snapshot: Arc<Snapshot>,
@@ -77,23 +77,7 @@ impl ScanExec {
     pub(super) fn with_top(&self, limit: usize, order: Order) -> Self {
         Self {
             top: Some((limit, order)),
-            ..self.again()
-        }
-    }
-
-    /// The same scan, for a node that reads its pieces in another way.
-    pub(super) fn again(&self) -> Self {
-        Self {
-            table: self.table,
-            snapshot: Arc::clone(&self.snapshot),
-            filter: Arc::clone(&self.filter),
-            stats: Arc::clone(&self.stats),
-            on_damage: self.on_damage,
-            schema: Arc::clone(&self.schema),
-            found: Arc::clone(&self.found),
-            limit: self.limit,
-            top: self.top,
-            properties: Arc::clone(&self.properties),
+            ..self.clone()
         }
     }
 

@@ -322,7 +322,7 @@ fn counts_of(sums: &AggregateExec) -> Option<GroupCountExec> {
         && scan.is_of_all_rows();
     let fits = is_last && is_whole && types.eq([&DataType::Utf8, &DataType::Int64]);
     (counts_rows && is_text_alone && fits).then(|| GroupCountExec {
-        scan: Arc::new(scan.again()),
+        scan: Arc::new(scan.clone()),
         properties: properties(&schema, 1),
         schema,
     })
