@@ -130,6 +130,11 @@ impl ValueCounts {
         }
     }
 
+    /// The values that are not forgotten with their counts, in no order, and how many records have none.
+    pub fn into_counts(self) -> (impl Iterator<Item = (Box<str>, u64)>, u64) {
+        (self.counts.into_iter(), self.missing)
+    }
+
     /// The `limit` most frequent values.
     pub fn top(self, limit: usize) -> TopValues {
         let mut values: Vec<(Box<str>, u64)> = self.counts.into_iter().collect();

@@ -28,6 +28,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use foldhash::fast::RandomState;
 use futures::{StreamExt, TryStreamExt, stream};
+use query::value_counts::ValueCounts;
 
 use super::exec::{ScanExec, properties, read_logical};
 use super::filter::Stage;
@@ -36,7 +37,7 @@ use super::pieces::{Piece, Pieces, Share, internal};
 use super::select::{Wanted, select};
 use super::tasks::shared;
 use crate::error::StoreError;
-use crate::split::{RowCounts, ValueRows};
+use crate::split::ValueRows;
 
 /// The values of a scan's only column, each once, with how many of the matching rows have it.
 #[derive(Debug)]
@@ -133,7 +134,8 @@ impl Counting {
 
     /// The counts of a piece's matching rows, if there are any.
     async fn count(&self, piece: Piece) -> Result<Option<ValueRows>, StoreError> {
-        if self.asks_the_value_alone(&piece)
+        let is_by_value = self.asks_the_value_alone(&piece);
+        if is_by_value
             && let Some(listed) = piece
                 .listed_values(self.column(), &piece.candidates)
                 .await?
@@ -144,15 +146,19 @@ impl Counting {
         let Some(selected) = select(&piece, &self.scan.filter, &wanted).await? else {
             return Ok(None);
         };
-        if let Some(listed) = piece.listed_values(self.column(), selected.rows()).await? {
+        // What has no list of the candidates has none of some of them.
+        if !is_by_value
+            && let Some(listed) = piece.listed_values(self.column(), selected.rows()).await?
+        {
             return Ok(Some(listed));
         }
-        let mut rows = RowCounts::default();
+        // A row group bounds their memory.
+        let mut counts = ValueCounts::new(usize::MAX);
         let mut batches = read_logical(piece, &self.scan.schema, &selected)?;
         while let Some(batch) = batches.try_next().await? {
-            rows.add(&texts(batch.column(0))?);
+            counts.add_column(&texts(batch.column(0))?);
         }
-        Ok(Some(rows.finish()))
+        Ok(Some(counts.into()))
     }
 
     /// The column that is counted.

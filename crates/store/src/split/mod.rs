@@ -38,6 +38,6 @@ pub use merge::{Amount, MergedSplit, merge};
 pub use open::Split;
 pub use parquet_file::{ParquetFile, SplitSource};
 pub use row_group::{MAX_ROW_GROUP_BYTES, MAX_ROW_GROUP_ROWS, RowGroup};
-pub(crate) use value_rows::{RowCounts, ValueRows};
+pub(crate) use value_rows::ValueRows;
 pub use verify::{Verified, verify};
 pub use write::write;

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, DictionaryArray, StringArray};
 use arrow::compute::filter;
 use arrow::datatypes::{DataType, Field, Fields, Int32Type};
-use foldhash::fast::RandomState;
 use futures::TryStreamExt;
-use hashbrown::HashMap;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
+use query::value_counts::ValueCounts;
 
 use super::damage::{Damage, from_parquet};
 use super::pages::FetchedPages;
@@ -34,34 +33,15 @@ pub(crate) struct ValueRows {
     pub(crate) missing: u64,
 }
 
-/// Counts values row by row.
-#[derive(Debug, Default)]
-pub(crate) struct RowCounts {
-    counts: HashMap<Box<str>, u64, RandomState>,
-    missing: u64,
-}
-
-impl RowCounts {
-    /// Counts each row's text.
-    pub(crate) fn add(&mut self, texts: &StringArray) {
-        self.missing += texts.null_count() as u64;
-        for text in texts.iter().flatten() {
-            match self.counts.get_mut(text) {
-                Some(rows) => *rows += 1,
-                None => {
-                    self.counts.insert(text.into(), 1);
-                }
-            }
-        }
-    }
-
-    /// The values of all rows, each once.
-    pub(crate) fn finish(self) -> ValueRows {
-        let (values, rows): (Vec<Box<str>>, Vec<u64>) = self.counts.into_iter().unzip();
-        ValueRows {
+impl From<ValueCounts> for ValueRows {
+    /// What was counted row by row.
+    fn from(counts: ValueCounts) -> Self {
+        let (counts, missing) = counts.into_counts();
+        let (values, rows): (Vec<Box<str>>, Vec<u64>) = counts.unzip();
+        Self {
             values: StringArray::from_iter_values(values),
             rows,
-            missing: self.missing,
+            missing,
         }
     }
 }
